@@ -1,0 +1,1 @@
+"""Meterbridge: the billing layer between a SaaS product and the cloud marketplaces."""
