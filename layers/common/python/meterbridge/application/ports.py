@@ -1,0 +1,251 @@
+"""What the use cases need from the outside. Each failure named here is part of the contract.
+
+Every port may raise StoreUnavailableError where it talks to a store: nothing is known to have been
+changed, and the call may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from meterbridge.domain.agreements import Agreement, Customer
+from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState, ReportOutcome
+from meterbridge.domain.meters import Meter
+from meterbridge.domain.offerings import Channel, Offering, Product
+from meterbridge.domain.usage import FoldHead, HourlyUsage
+from meterbridge.domain.usage_log import Partition, SegmentDraft, ShardPlan, StoredSegment
+from meterbridge.domain.windows import BillingPeriod
+
+
+class Clock(Protocol):
+    """The only source of the present."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+
+class UsageLog(Protocol):
+    """Append-only segments of usage events."""
+
+    def append(self, drafts: Sequence[SegmentDraft], received_at: datetime) -> None:
+        """Store all drafts durably. The partition of each is noted as arrived *before* it is stored.
+
+        Repeating a call that failed half-way appends some segments twice; the fold removes them.
+
+        Raises:
+            StoreUnavailableError: not all of them are known to be stored.
+        """
+
+    def read(self, partition: Partition, after: str = "") -> Iterator[StoredSegment]:
+        """Segments of a partition with a sort key greater than `after`, in order, strongly read."""
+
+    def arrivals(self, bucket: datetime) -> set[Partition]:
+        """Partitions that may have received a segment in the arrival bucket starting then."""
+
+
+class UsageStore(Protocol):
+    """Hourly usage and how far each partition has been folded."""
+
+    def head(self, partition: Partition) -> FoldHead | None:
+        """How far a partition has been folded, strongly read."""
+
+    def heads(self, start: datetime, end: datetime) -> Iterator[FoldHead]:
+        """Heads of the partitions of the hours [start, end), in order."""
+
+    def advance(self, head: FoldHead, rows: Iterable[HourlyUsage]) -> None:
+        """Store the rows of a fold, then its head. Only ever forward.
+
+        Raises:
+            StaleVersionError: a row or the head holds a fold that read more; that one stands.
+        """
+
+    def hourly(
+        self, product_id: str, subject: str, start: datetime, end: datetime
+    ) -> list[HourlyUsage]:
+        """Rows of one customer for the hours [start, end), ascending, strongly read."""
+
+    def cursor(self, name: str) -> str:
+        """A named position of a scheduled task, "" before it was ever set."""
+
+    def set_cursor(self, name: str, value: str, expected: str) -> None:
+        """Move a position.
+
+        Raises:
+            StaleVersionError: it is not at `expected` any more.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a settlement found for one dimension and billing period, in metered quantity.
+
+    Invariant: metered = committed + carried.
+    """
+
+    metered: Decimal
+    committed: Decimal
+    carried: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerHead:
+    """An agreement's settlement: its version and what it found, by dimension and period.
+
+    `opening` holds, as of the start of `live_from`, metered − committed of all older periods that
+    still had something open, so that a settlement never reads further back.
+    """
+
+    agreement_id: str
+    version: int
+    live_from: BillingPeriod
+    settled_at: datetime
+    settled_through: datetime
+    opening: Mapping[str, Mapping[BillingPeriod, Decimal]] = field(default_factory=dict)
+    positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
+
+
+class Ledger(Protocol):
+    """Metering records and the settlement head of each agreement."""
+
+    def head(self, agreement_id: str) -> LedgerHead | None:
+        """Strongly read; None before the first settlement."""
+
+    def records(
+        self, agreement_id: str, start: datetime | None = None, end: datetime | None = None
+    ) -> list[MeteringRecord]:
+        """Records whose hour is in [start, end), strongly read, by hour then dimension."""
+
+    def record(self, key: RecordKey) -> MeteringRecord | None:
+        """One record, strongly read."""
+
+    def commit(
+        self,
+        head: LedgerHead,
+        *,
+        expected_version: int,
+        new_records: Sequence[MeteringRecord],
+        absorbed: Sequence[RecordKey] = (),
+    ) -> None:
+        """Write head, new records and absorbed marks in one transaction.
+
+        Args:
+            expected_version: version read; 0 when there was no head.
+            new_records: at most 90; none of their keys may exist, except where the existing record
+                is REJECTED or EXPIRED and in `absorbed`… such keys are never reused.
+            absorbed: REJECTED or EXPIRED records whose quantity this settlement took back.
+
+        Raises:
+            StaleVersionError: another settlement committed first, or a key exists. Nothing written.
+        """
+
+    def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
+        """Records in PENDING or SUBMITTED of a channel, earliest deadline first. May lag behind."""
+
+    def save(self, record: MeteringRecord, *, expected_state: RecordState, expected_attempts: int) -> None:
+        """Replace a record's progress.
+
+        Raises:
+            StaleVersionError: it is not in that state with that many attempts any more.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The meters of all products at one version of the registry's metering set-up."""
+
+    version: int
+    meters: tuple[Meter, ...]
+
+
+class Registry(Protocol):
+    """Products, meters, offerings, customers, agreements, as the pipeline reads them."""
+
+    def catalog(self) -> Catalog:
+        """All meters, strongly read, with the version that any change of them increases."""
+
+    def shard_plan(self) -> ShardPlan:
+        """How many shards the usage log has, by hour."""
+
+    def product(self, product_id: str) -> Product:
+        """Raises NotFoundError."""
+
+    def offering(self, offering_id: str, version: int) -> Offering:
+        """Raises NotFoundError."""
+
+    def meter(self, meter_id: str) -> Meter:
+        """Raises NotFoundError."""
+
+    def customers(self, ids: Iterable[str]) -> dict[str, Customer]:
+        """Those of the ids that exist."""
+
+    def agreement(self, agreement_id: str) -> Agreement:
+        """Strongly read. Raises NotFoundError."""
+
+    def agreements(self) -> Iterator[Agreement]:
+        """Every agreement, in order of id."""
+
+    def agreements_of(self, product_id: str, customer_id: str) -> list[Agreement]:
+        """Every agreement of a customer for a product, strongly read, in order of start."""
+
+    def suspend(self, agreement_id: str, reason: str) -> None:
+        """Set an ACTIVE agreement SUSPENDED with a reason; no change when it is not active."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """A marketplace's answer for one submission.
+
+    Attributes:
+        outcome: what it means for us.
+        code: the marketplace's own word, kept as evidence.
+        detail: for a person.
+        receipt: its id for the record, when accepted.
+        accepted_quantity: its figure, where it told one.
+        reached: False only where it is certain that the marketplace did not book this submission
+            (it answered so, or the call never left). True when in doubt.
+    """
+
+    key: RecordKey
+    outcome: ReportOutcome
+    code: str
+    detail: str = ""
+    receipt: str = ""
+    accepted_quantity: Decimal | None = None
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A record built into one marketplace's request entry, frozen before the first send."""
+
+    key: RecordKey
+    product_id: str
+    entry: Mapping[str, str]
+
+
+class Marketplace(Protocol):
+    """The shape that every marketplace adapter shares."""
+
+    channel: Channel
+
+    def build(self, record: MeteringRecord) -> Submission:
+        """Pure: the same record always builds the same submission."""
+
+    def submit(self, submissions: Sequence[Submission]) -> list[ReportResult]:
+        """Send up to the policy's max_batch of one product; one result per submission, always.
+
+        Raises:
+            MarketplaceError: the marketplace could not be asked and nothing was sent (credentials,
+                role, name resolution). No record was judged.
+        """
+
+
+class SettleQueue(Protocol):
+    """Agreements to settle soon."""
+
+    def enqueue(self, agreement_ids: Iterable[str]) -> None:
+        """At least once each."""

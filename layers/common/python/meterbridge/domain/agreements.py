@@ -1,0 +1,94 @@
+"""Customers, and the agreements under which their usage is billed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.windows import HOUR
+
+
+class AgreementState(StrEnum):
+    """PENDING and SUSPENDED agreements are metered but not reported; ENDED ones are flushed."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+class RecoveryPolicy(StrEnum):
+    """What happens to usage whose hour the marketplace no longer accepts."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who uses the product. `id` is the seller's own id, the `subject` of usage events."""
+
+    id: str
+    name: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AwsBuyerReference:
+    """Whom BatchMeterUsage charges (contracts.md §1.1.2, the 2026 style)."""
+
+    customer_aws_account_id: str
+    license_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One buyer's accepted contract on one channel.
+
+    Attributes:
+        starts_at, ends_at: [start, end) of entitlement; None has no end.
+        zero_records: report hours without usage as 0 (AWS recommends it, contracts.md §1.1.5).
+        version: counts changes of the agreement itself; unrelated to its ledger's version.
+    """
+
+    id: str
+    customer_id: str
+    product_id: str
+    channel: Channel
+    offering_id: str
+    offering_version: int
+    plan_code: str
+    starts_at: datetime
+    state: AgreementState = AgreementState.ACTIVE
+    state_reason: str = ""
+    ends_at: datetime | None = None
+    aws: AwsBuyerReference | None = None
+    zero_records: bool = False
+    recovery: RecoveryPolicy = RecoveryPolicy.AUTOMATIC
+    version: int = 1
+    created_at: datetime | None = None
+
+    def overlaps(self, other: Agreement) -> bool:
+        """Whether both cover some moment."""
+        return (other.ends_at is None or self.starts_at < other.ends_at) and (
+            self.ends_at is None or other.starts_at < self.ends_at
+        )
+
+
+def owner_of_hour(hour: datetime, agreements: Iterable[Agreement]) -> Agreement | None:
+    """The one agreement that bills an hour of a customer's usage of a product.
+
+    Usage is kept by the hour, so an hour in which one agreement ends and the next starts belongs
+    to one of them only: the one that started first.
+    """
+    covering = [
+        agreement
+        for agreement in agreements
+        if agreement.starts_at < hour + HOUR
+        and (agreement.ends_at is None or agreement.ends_at > hour)
+    ]
+    return min(covering, key=lambda agreement: (agreement.starts_at, agreement.id), default=None)

@@ -1,0 +1,188 @@
+"""The metering record: one quantity, for one agreement, dimension and hour, as reported.
+
+A record's key is derived, never drawn; its quantity, time and buyer are frozen when it is written
+and every send of it is the same. States:
+
+    PENDING ──▶ SUBMITTED ──▶ ACCEPTED | CONFLICTED | REJECTED | EXPIRED
+        └───────────────────────────────────────────▶ REJECTED | EXPIRED
+
+PENDING has never been sent. SUBMITTED is written before the call, so a record in that state may
+or may not be known to the marketplace; it is only ever resent identical. REJECTED and EXPIRED are
+known not to be billed: they leave the committed sum and their quantity bills itself again.
+CONFLICTED is final with a doubt: the marketplace holds another quantity for the hour, or its window
+closed while the outcome of a send was unknown. It stays committed, so that no buyer pays twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from meterbridge.domain.errors import InvariantError
+from meterbridge.domain.money import ZERO, exact_sum, multiply
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.windows import BillingPeriod, hour_text
+
+
+class RecordState(StrEnum):
+    """Where a metering record is in its life."""
+
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    CONFLICTED = "conflicted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+COMMITTED_STATES = frozenset(
+    {RecordState.PENDING, RecordState.SUBMITTED, RecordState.ACCEPTED, RecordState.CONFLICTED}
+)
+OPEN_STATES = frozenset({RecordState.PENDING, RecordState.SUBMITTED})
+
+
+class ReportOutcome(StrEnum):
+    """What one marketplace said of one submission. See the table in style.md terms in each adapter."""
+
+    ACCEPTED = "accepted"
+    ALREADY_ACCEPTED = "already_accepted"
+    CONFLICT = "conflict"
+    NOT_ENTITLED = "not_entitled"
+    EXPIRED = "expired"
+    INVALID = "invalid"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RecordKey:
+    """Identity of a record: (agreement, dimension, hour)."""
+
+    agreement_id: str
+    dimension: str
+    hour: datetime
+
+    def __str__(self) -> str:
+        return f"{self.agreement_id}/{self.dimension}/{hour_text(self.hour)}"
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringRecord:
+    """A quantity to be reported, and what became of it.
+
+    Attributes:
+        key: what it is; the marketplace accepts one per key.
+        channel: the marketplace.
+        product_id: whose listing; a batch holds one product.
+        quantity: in the marketplace's units.
+        units_per_quantity: metered quantity that one unit stands for.
+        allocations: metered quantity it settles, by billing period; negative where it makes up for
+            an earlier over-report. Their sum is quantity × units_per_quantity.
+        reported_hour_start: moment put on the wire: the hour's start, or the agreement's within it.
+        deadline: last moment at which the marketplace still takes it.
+        buyer: buyer reference on the wire, frozen.
+        state, reason: where it stands, and why, for a person.
+        attempts: sends begun.
+        absorbed: a settlement has taken the quantity of a REJECTED or EXPIRED record back into
+            what is still to be billed.
+        receipt: the marketplace's id for it.
+        submission: the frozen request entry, as first sent.
+        accepted_quantity: the marketplace's own figure where it told one.
+    """
+
+    key: RecordKey
+    channel: Channel
+    product_id: str
+    quantity: Decimal
+    units_per_quantity: Decimal
+    allocations: Mapping[BillingPeriod, Decimal]
+    reported_hour_start: datetime
+    deadline: datetime
+    buyer: Mapping[str, str]
+    created_at: datetime
+    state: RecordState = RecordState.PENDING
+    reason: str = ""
+    attempts: int = 0
+    absorbed: bool = False
+    receipt: str = ""
+    submission: Mapping[str, str] = field(default_factory=dict)
+    accepted_quantity: Decimal | None = None
+    submitted_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if exact_sum(self.allocations.values()) != self.metered:
+            raise InvariantError(f"{self.key}: allocations do not add up to its quantity")
+
+    @property
+    def metered(self) -> Decimal:
+        """The metered quantity that this record stands for."""
+        return multiply(self.quantity, self.units_per_quantity)
+
+    @property
+    def committed(self) -> bool:
+        """Whether it counts as billed or about to be."""
+        return self.state in COMMITTED_STATES
+
+    def allocated_to(self, period: BillingPeriod) -> Decimal:
+        """Metered quantity of a period that this record settles."""
+        return self.allocations.get(period, ZERO)
+
+    def submitted(self, submission: Mapping[str, str], *, at: datetime) -> MeteringRecord:
+        """About to be sent (again). The first submission stays for ever.
+
+        Raises:
+            InvariantError: it has a result already, or another submission was sent before.
+        """
+        self._require_open("submitted")
+        if self.submission and dict(self.submission) != dict(submission):
+            raise InvariantError(f"{self.key}: a resend must be identical to the first send")
+        return replace(
+            self,
+            state=RecordState.SUBMITTED,
+            submission=submission,
+            attempts=self.attempts + 1,
+            submitted_at=at,
+        )
+
+    def unsent(self) -> MeteringRecord:
+        """The last send is known not to have reached the books: as if it had not been begun.
+
+        Only the very first attempt can be taken back; later ones leave the doubt of the earlier.
+        """
+        self._require_open("taken back")
+        if self.attempts != 1:
+            return replace(self, attempts=self.attempts)
+        return replace(self, state=RecordState.PENDING, attempts=0, submitted_at=None)
+
+    def finished(
+        self,
+        state: RecordState,
+        *,
+        at: datetime,
+        reason: str = "",
+        receipt: str = "",
+        accepted_quantity: Decimal | None = None,
+    ) -> MeteringRecord:
+        """With its final state.
+
+        Raises:
+            InvariantError: it has a result already, or the state is not final.
+        """
+        self._require_open(state)
+        if state in OPEN_STATES:
+            raise InvariantError(f"{self.key}: {state} is not a final state")
+        return replace(
+            self,
+            state=state,
+            reason=reason,
+            receipt=receipt,
+            finished_at=at,
+            accepted_quantity=accepted_quantity,
+        )
+
+    def _require_open(self, what: str) -> None:
+        if self.state not in OPEN_STATES:
+            raise InvariantError(f"{self.key} is {self.state} and cannot become {what}")
