@@ -1,0 +1,1 @@
+"""In-memory ports. Each passes the same contract suite as the store it stands for."""
