@@ -1,0 +1,1 @@
+"""AWS Marketplace: `BatchMeterUsage` as the service's own texts describe it."""
