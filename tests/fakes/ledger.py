@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
-from meterbridge.application.ports import LedgerHead
 from meterbridge.domain.errors import InvariantError, StaleVersionError
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.settlement import LedgerHead
 
 MAX_NEW_RECORDS = 90
 

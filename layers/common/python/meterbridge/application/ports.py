@@ -7,7 +7,7 @@ changed, and the call may be repeated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -16,9 +16,9 @@ from meterbridge.domain.agreements import Agreement, Customer
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState, ReportOutcome
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Channel, Offering, Product
+from meterbridge.domain.settlement import LedgerHead
 from meterbridge.domain.usage import FoldHead, HourlyUsage
 from meterbridge.domain.usage_log import Partition, SegmentDraft, ShardPlan, StoredSegment
-from meterbridge.domain.windows import BillingPeriod
 
 
 class Clock(Protocol):
@@ -79,35 +79,6 @@ class UsageStore(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """What a settlement found for one dimension and billing period, in metered quantity.
-
-    Invariant: metered = committed + carried.
-    """
-
-    metered: Decimal
-    committed: Decimal
-    carried: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerHead:
-    """An agreement's settlement: its version and what it found, by dimension and period.
-
-    `opening` holds, as of the start of `live_from`, metered − committed of all older periods that
-    still had something open, so that a settlement never reads further back.
-    """
-
-    agreement_id: str
-    version: int
-    live_from: BillingPeriod
-    settled_at: datetime
-    settled_through: datetime
-    opening: Mapping[str, Mapping[BillingPeriod, Decimal]] = field(default_factory=dict)
-    positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
-
-
 class Ledger(Protocol):
     """Metering records and the settlement head of each agreement."""
 
@@ -134,8 +105,8 @@ class Ledger(Protocol):
 
         Args:
             expected_version: version read; 0 when there was no head.
-            new_records: at most 90; none of their keys may exist, except where the existing record
-                is REJECTED or EXPIRED and in `absorbed`… such keys are never reused.
+            new_records: at most 90; none of their keys may exist. A key is never used twice, not
+                even after a rejection.
             absorbed: REJECTED or EXPIRED records whose quantity this settlement took back.
 
         Raises:
@@ -145,7 +116,9 @@ class Ledger(Protocol):
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         """Records in PENDING or SUBMITTED of a channel, earliest deadline first. May lag behind."""
 
-    def save(self, record: MeteringRecord, *, expected_state: RecordState, expected_attempts: int) -> None:
+    def save(
+        self, record: MeteringRecord, *, expected_state: RecordState, expected_attempts: int
+    ) -> None:
         """Replace a record's progress.
 
         Raises:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.offerings import Channel
-from meterbridge.domain.windows import HOUR
+from meterbridge.domain.windows import HOUR, require_utc
 
 
 class AgreementState(StrEnum):
@@ -71,6 +72,14 @@ class Agreement:
     recovery: RecoveryPolicy = RecoveryPolicy.AUTOMATIC
     version: int = 1
     created_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name, moment in (("starts_at", self.starts_at), ("ends_at", self.ends_at)):
+            if moment is not None and require_utc(moment).microsecond:
+                # A record of the first hour carries starts_at, and marketplaces take whole seconds.
+                raise InvalidInputError("whole_seconds", f"{name} has a fraction", f"/{name}")
+        if self.ends_at is not None and self.ends_at <= self.starts_at:
+            raise InvalidInputError("empty_term", "ends_at must be after starts_at", "/ends_at")
 
     def overlaps(self, other: Agreement) -> bool:
         """Whether both cover some moment."""

@@ -26,7 +26,10 @@ from meterbridge.domain.errors import CurrencyMismatchError, InexactError
 ZERO = Decimal(0)
 
 _EXACT = Context(
-    prec=100, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero]
+    prec=100,
+    Emax=999_999,
+    Emin=-999_999,
+    traps=[Inexact, InvalidOperation, Overflow, DivisionByZero],
 )
 _WORKING = Context(prec=100, Emax=999_999, Emin=-999_999, traps=[InvalidOperation, DivisionByZero])
 
@@ -102,13 +105,16 @@ def to_increment(quantity: Decimal, increment: Decimal, rounding: Rounding) -> D
         increment: greater than zero.
         rounding: which neighbour is taken when quantity is not a multiple.
     """
-    steps = _WORKING.divide(quantity, increment).to_integral_value(_MODES[rounding], _WORKING)
-    return multiply(steps, increment)
+    return multiply(_steps(quantity, increment, rounding), increment)
 
 
-def whole_steps(quantity: Decimal, step: Decimal) -> Decimal:
-    """The part of a quantity that can be sent in steps of a size; never more than quantity."""
-    return to_increment(quantity, step, Rounding.FLOOR)
+def whole_count(quantity: Decimal, step: Decimal) -> Decimal:
+    """How many whole steps fit into a quantity: the greatest integer n with n × step ≤ quantity."""
+    return _steps(quantity, step, Rounding.FLOOR)
+
+
+def _steps(quantity: Decimal, step: Decimal, rounding: Rounding) -> Decimal:
+    return _WORKING.divide(quantity, step).to_integral_value(_MODES[rounding], _WORKING)
 
 
 def plain(value: Decimal) -> str:

@@ -61,7 +61,9 @@ class MarketplacePolicy:
 
     def step(self, kind: QuantityKind) -> Decimal:
         """Smallest sendable quantity."""
-        return Decimal(1) if kind is QuantityKind.INTEGER else Decimal(1).scaleb(-self.decimal_places)
+        return (
+            Decimal(1) if kind is QuantityKind.INTEGER else Decimal(1).scaleb(-self.decimal_places)
+        )
 
 
 POLICIES = (

@@ -79,7 +79,7 @@ class BillingPeriod:
         Raises:
             ValueError: not a month.
         """
-        moment = datetime.strptime(text, "%Y-%m")
+        moment = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
         return cls(moment.year, moment.month)
 
     @property
