@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -80,6 +80,10 @@ class Agreement:
                 raise InvalidInputError("whole_seconds", f"{name} has a fraction", f"/{name}")
         if self.ends_at is not None and self.ends_at <= self.starts_at:
             raise InvalidInputError("empty_term", "ends_at must be after starts_at", "/ends_at")
+
+    def buyer_reference(self) -> dict[str, str]:
+        """The buyer's ids as the reporting call needs them; frozen into each record."""
+        return {} if self.aws is None else asdict(self.aws)
 
     def overlaps(self, other: Agreement) -> bool:
         """Whether both cover some moment."""

@@ -88,6 +88,13 @@ POLICIES = (
 )
 
 
+def reporting_policy(channel: Channel, moment: datetime) -> MarketplacePolicy | None:
+    """The rules that hold for a channel at a moment; None where it takes no metering records."""
+    if any(policy.channel is channel for policy in POLICIES):
+        return policy_at(channel, moment)
+    return None
+
+
 def policy_at(channel: Channel, moment: datetime) -> MarketplacePolicy:
     """The newest rules of a channel that hold at a moment; before the first, the first.
 

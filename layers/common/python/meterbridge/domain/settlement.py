@@ -10,7 +10,7 @@ how often or in what order settlements ran.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -53,6 +53,7 @@ class LedgerHead:
         live_from: usage and records before this period are summed up in `opening` and never read
             again: no event that old is accepted any more.
         opening: metered − committed before `live_from`, where that is not zero.
+        sealed: metered quantity of the periods before `live_from`, which no longer changes.
     """
 
     agreement_id: str
@@ -61,7 +62,16 @@ class LedgerHead:
     settled_at: datetime
     settled_through: datetime | None
     opening: Mapping[str, Balances] = field(default_factory=dict)
+    sealed: Mapping[str, Balances] = field(default_factory=dict)
     positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
+
+    def position(self, dimension: str, period: BillingPeriod) -> Position:
+        """What was found for a period; all zero where there was nothing."""
+        known = self.positions.get(dimension, {}).get(period)
+        if known is not None:
+            return known
+        metered = self.sealed.get(dimension, {}).get(period, ZERO)
+        return Position(metered, metered, ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +83,8 @@ class SettlementInput:
             for hours the agreement owns.
         records: all records whose hour is in `live_from` or later.
         head: the settlement before this one.
+        policy: the channel's reporting rules; None where it takes no records.
         grace: how long after its end an hour stays open for late events.
-        buyer: buyer reference for the wire.
     """
 
     agreement: Agreement
@@ -83,7 +93,6 @@ class SettlementInput:
     records: Sequence[MeteringRecord]
     head: LedgerHead | None
     policy: MarketplacePolicy | None
-    buyer: Mapping[str, str]
     now: datetime
     grace: timedelta
 
@@ -212,12 +221,14 @@ class _Book:
         dimension: Dimension,
         metered: Mapping[datetime, Decimal],
         opening: Balances,
+        sealed: Balances,
         committed: Mapping[datetime, Balances],
         taken: set[datetime],
     ) -> None:
         self.dimension = dimension
         self.metered = metered
         self.opening = opening
+        self.sealed = sealed
         self.committed = dict(committed)
         self.taken = taken
 
@@ -229,6 +240,7 @@ class _Book:
             dimension=dimension,
             metered={hour: known[hour] for hour in hours if known.get(hour)},
             opening=given.head.opening.get(dimension.code, {}) if given.head else {},
+            sealed=given.head.sealed.get(dimension.code, {}) if given.head else {},
             committed={
                 record.key.hour: record.allocations
                 for record in own
@@ -286,7 +298,7 @@ class _Book:
             allocations=allocations,
             reported_hour_start=moment,
             deadline=policy.deadline(moment, given.agreement.ends_at),
-            buyer=given.buyer,
+            buyer=given.agreement.buyer_reference(),
             created_at=given.now,
         )
 
@@ -312,17 +324,13 @@ def _next_head(
     *,
     movable: bool,
 ) -> LedgerHead:
-    positions = {book.dimension.code: _positions(book) for book in books}
+    opening = dict(given.head.opening) if given.head else {}
+    sealed = dict(given.head.sealed) if given.head else {}
     target = live_from_at(given.now)
     if movable and target > live_from and _all_final(given.records, target):
-        opening = {
-            book.dimension.code: balances
-            for book in books
-            if (balances := _open_balances(book, target))
-        }
+        opening = {book.dimension.code: _open_balances(book, target) for book in books}
+        sealed = {book.dimension.code: _sealed_before(book, target) for book in books}
         live_from = target
-    else:
-        opening = dict(given.head.opening) if given.head else {}
     return LedgerHead(
         agreement_id=given.agreement.id,
         version=(given.head.version if given.head else 0) + 1,
@@ -330,21 +338,33 @@ def _next_head(
         settled_at=given.now,
         settled_through=hours[-1] if hours else None,
         opening=opening,
-        positions=positions,
+        sealed=sealed,
+        positions={book.dimension.code: _positions(book) for book in books},
     )
 
 
 def _positions(book: _Book) -> dict[BillingPeriod, Position]:
-    metered: dict[BillingPeriod, list[Decimal]] = {
-        period: [amount] for period, amount in book.opening.items()
-    }
-    for hour, quantity in book.metered.items():
-        metered.setdefault(BillingPeriod.of(hour), []).append(quantity)
+    """Of every period that is live or has something open."""
+    metered = {**_metered_by_period(book), **book.sealed}
     positions = {}
     for period, carried in book.outstanding().items():
-        total = exact_sum(metered.get(period, ()))
+        total = metered.get(period, ZERO)
         positions[period] = Position(total, subtract(total, carried), carried)
     return positions
+
+
+def _metered_by_period(book: _Book) -> dict[BillingPeriod, Decimal]:
+    parts: dict[BillingPeriod, list[Decimal]] = {}
+    for hour, quantity in book.metered.items():
+        parts.setdefault(BillingPeriod.of(hour), []).append(quantity)
+    return {period: exact_sum(amounts) for period, amounts in parts.items()}
+
+
+def _sealed_before(book: _Book, target: BillingPeriod) -> dict[BillingPeriod, Decimal]:
+    found = {
+        period: amount for period, amount in _metered_by_period(book).items() if period < target
+    }
+    return {**found, **book.sealed}
 
 
 def _open_balances(book: _Book, target: BillingPeriod) -> dict[BillingPeriod, Decimal]:
@@ -364,11 +384,8 @@ def _all_final(records: Iterable[MeteringRecord], target: BillingPeriod) -> bool
 def _differs(head: LedgerHead, before: LedgerHead | None) -> bool:
     if before is None:
         return True
-    return (head.live_from, head.settled_through, head.opening, head.positions) != (
-        before.live_from,
-        before.settled_through,
-        before.opening,
-        before.positions,
+    return replace(head, version=0, settled_at=head.settled_at) != replace(
+        before, version=0, settled_at=head.settled_at
     )
 
 

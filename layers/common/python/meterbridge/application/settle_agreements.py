@@ -1,0 +1,115 @@
+"""Settle an agreement: read its usage and records, and write what is due in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from meterbridge.application.billable_usage import BillableUsage, read_billable_usage
+from meterbridge.application.ports import Clock, Ledger, Registry, UsageStore
+from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
+from meterbridge.domain.policy import reporting_policy
+from meterbridge.domain.settlement import LedgerHead, SettlementInput, first_live_period, settle
+from meterbridge.domain.statement import Statement, statement_of
+from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
+
+MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementSummary:
+    """What settling an agreement did.
+
+    Attributes:
+        statements: of the billing periods that can still change, after the settlement.
+    """
+
+    agreement_id: str
+    new_records: int
+    statements: tuple[Statement, ...]
+
+
+def settle_agreement(
+    agreement_id: str,
+    *,
+    registry: Registry,
+    usage: UsageStore,
+    ledger: Ledger,
+    clock: Clock,
+    grace: timedelta,
+) -> SettlementSummary:
+    """Bring an agreement's records up to date. Safe to repeat, to kill, and to run twice at once.
+
+    Raises:
+        NotFoundError: no such agreement, or it names what does not exist.
+        StoreUnavailableError: a store failed, or others kept settling the same agreement.
+    """
+    written = 0
+    for _ in range(MAX_ATTEMPTS):
+        # The head is read first: whatever is committed after that makes our own commit fail.
+        head = ledger.head(agreement_id)
+        given, read = _read(agreement_id, head, registry, usage, ledger, clock.now(), grace)
+        settlement = settle(given)
+        if not settlement.changed:
+            return SettlementSummary(agreement_id, written, _statements(given, read))
+        try:
+            ledger.commit(
+                settlement.head,
+                expected_version=head.version if head else 0,
+                new_records=settlement.new_records,
+                absorbed=settlement.absorbed,
+            )
+        except StaleVersionError:
+            continue
+        written += len(settlement.new_records)
+    raise StoreUnavailableError(f"{agreement_id} was not settled in {MAX_ATTEMPTS} attempts")
+
+
+def _read(
+    agreement_id: str,
+    head: LedgerHead | None,
+    registry: Registry,
+    usage: UsageStore,
+    ledger: Ledger,
+    now: datetime,
+    grace: timedelta,
+) -> tuple[SettlementInput, BillableUsage]:
+    agreement = registry.agreement(agreement_id)
+    start = first_live_period(agreement, head, now).start
+    read = read_billable_usage(
+        agreement, start, hour_of(now) + HOUR, registry=registry, usage=usage
+    )
+    given = SettlementInput(
+        agreement=agreement,
+        dimensions=read.dimensions,
+        billable=read.billable(),
+        records=ledger.records(agreement_id, start=start),
+        head=head,
+        policy=reporting_policy(agreement.channel, now),
+        now=now,
+        grace=grace,
+    )
+    return given, read
+
+
+def _statements(given: SettlementInput, read: BillableUsage) -> tuple[Statement, ...]:
+    if given.head is None:
+        return ()
+    periods = []
+    period = given.head.live_from
+    while period <= BillingPeriod.of(given.now):
+        periods.append(period)
+        period = period.next
+    return tuple(
+        statement_of(
+            given.agreement,
+            each,
+            dimensions=given.dimensions,
+            rated=read.rated,
+            records=given.records,
+            head=given.head,
+            policy=given.policy,
+            now=given.now,
+        )
+        for each in periods
+    )

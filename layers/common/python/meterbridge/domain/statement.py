@@ -1,0 +1,197 @@
+"""The conservation statement: where every metered unit of an agreement's period is.
+
+    metered quantity = included + free trial + rated quantity
+    rated quantity   = Σ buckets
+
+The buckets come from different places and are never computed from one another: metered from hourly
+usage, records from the ledger, carried from the last settlement. If they do not add up, units were
+lost or made up, and the statement says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from meterbridge.domain.agreements import Agreement, AgreementState, RecoveryPolicy
+from meterbridge.domain.metering_record import MeteringRecord, RecordState
+from meterbridge.domain.money import ZERO, Money, exact_sum, subtract
+from meterbridge.domain.offerings import Dimension
+from meterbridge.domain.policy import MarketplacePolicy
+from meterbridge.domain.rating import RatedUsage, charge_for
+from meterbridge.domain.settlement import LedgerHead, Position, stays_committed
+from meterbridge.domain.windows import BillingPeriod
+
+
+class Bucket(StrEnum):
+    """Where a rated unit can be.
+
+    ACCEPTED by the marketplace. IN_FLIGHT: in a record that is pending or submitted. CONFLICTED:
+    in a record whose outcome needs a person. RELEASED: in a rejected or expired record, to be
+    billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
+    decision. WRITTEN_OFF: expired, and the agreement says never to bill it. CARRIED: less than
+    the marketplace can take now, to be billed later. UNBILLABLE: carried, but the agreement is
+    suspended or over. UNSETTLED: used since the last settlement.
+    """
+
+    ACCEPTED = "accepted"
+    IN_FLIGHT = "in_flight"
+    CONFLICTED = "conflicted"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    WRITTEN_OFF = "written_off"
+    CARRIED = "carried"
+    UNBILLABLE = "unbillable"
+    UNSETTLED = "unsettled"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One dimension in one period.
+
+    Attributes:
+        metered, included, free_trial, rated: metered quantity.
+        buckets: where the rated quantity is; all buckets, in order.
+        difference: rated − Σ buckets; anything but zero is a defect.
+        charges: unrounded price of the rated quantity and of each bucket.
+        units: what the marketplace accepted for this period, in its own units.
+    """
+
+    dimension: Dimension
+    metered: Decimal
+    included: Decimal
+    free_trial: Decimal
+    rated: Decimal
+    buckets: Mapping[Bucket, Decimal]
+    difference: Decimal
+    charge: Money
+    charges: Mapping[Bucket, Money]
+    logged: Decimal | None = None
+    """The same quantity recounted from the usage log, where that was asked for."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every unit is in exactly one bucket, and the usage log says the same."""
+        return self.difference == 0 and self.logged in (None, self.metered)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An agreement's books for one billing period."""
+
+    agreement_id: str
+    period: BillingPeriod
+    lines: tuple[StatementLine, ...]
+    settled_at: datetime | None
+    unbillable_reason: str
+
+    @property
+    def balanced(self) -> bool:
+        """Whether all lines are."""
+        return all(line.balanced for line in self.lines)
+
+
+def statement_of(
+    agreement: Agreement,
+    period: BillingPeriod,
+    *,
+    dimensions: Sequence[Dimension],
+    rated: Mapping[str, RatedUsage],
+    records: Iterable[MeteringRecord],
+    head: LedgerHead | None,
+    policy: MarketplacePolicy | None,
+    now: datetime,
+    logged: Mapping[str, Decimal] | None = None,
+) -> Statement:
+    """Add up one period.
+
+    Args:
+        rated: usage by dimension code; hours outside the period are ignored.
+        records: all records that may hold a quantity of the period.
+        logged: metered quantity by dimension code, recounted from the usage log.
+    """
+    known = list(records)
+    reason = _unbillable_reason(agreement, policy, now)
+    lines = tuple(
+        _line(
+            agreement,
+            period,
+            dimension,
+            rated[dimension.code],
+            [record for record in known if record.key.dimension == dimension.code],
+            head.position(dimension.code, period) if head else Position(ZERO, ZERO, ZERO),
+            unbillable=bool(reason),
+            logged=logged[dimension.code] if logged is not None else None,
+        )
+        for dimension in dimensions
+    )
+    settled_at = head.settled_at if head is not None else None
+    return Statement(agreement.id, period, lines, settled_at, reason)
+
+
+def _line(
+    agreement: Agreement,
+    period: BillingPeriod,
+    dimension: Dimension,
+    rated: RatedUsage,
+    records: Sequence[MeteringRecord],
+    position: Position,
+    *,
+    unbillable: bool,
+    logged: Decimal | None,
+) -> StatementLine:
+    buckets = dict.fromkeys(Bucket, ZERO)
+    for record in records:
+        bucket = _bucket_of(record, agreement)
+        if bucket is not None:
+            buckets[bucket] = exact_sum((buckets[bucket], record.allocated_to(period)))
+    billable = _total(rated.billable, period)
+    buckets[Bucket.UNBILLABLE if unbillable else Bucket.CARRIED] = position.carried
+    buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
+    return StatementLine(
+        dimension=dimension,
+        metered=_total(rated.metered, period),
+        included=_total(rated.included, period),
+        free_trial=_total(rated.free_trial, period),
+        rated=billable,
+        buckets=buckets,
+        difference=subtract(billable, exact_sum(buckets.values())),
+        charge=charge_for(dimension, billable),
+        charges={bucket: charge_for(dimension, amount) for bucket, amount in buckets.items()},
+        logged=logged,
+    )
+
+
+def _bucket_of(record: MeteringRecord, agreement: Agreement) -> Bucket | None:
+    """The bucket a record's quantity is in; None when a settlement took it back already."""
+    if record.state is RecordState.ACCEPTED:
+        return Bucket.ACCEPTED
+    if record.state in (RecordState.PENDING, RecordState.SUBMITTED):
+        return Bucket.IN_FLIGHT
+    if record.state is RecordState.CONFLICTED:
+        return Bucket.CONFLICTED
+    if stays_committed(record, agreement):
+        never = agreement.recovery is RecoveryPolicy.NEVER
+        return Bucket.WRITTEN_OFF if never else Bucket.EXPIRED
+    return None if record.absorbed else Bucket.RELEASED
+
+
+def _total(hours: Mapping[datetime, Decimal], period: BillingPeriod) -> Decimal:
+    return exact_sum(
+        quantity for hour, quantity in hours.items() if period.start <= hour < period.end
+    )
+
+
+def _unbillable_reason(
+    agreement: Agreement, policy: MarketplacePolicy | None, now: datetime
+) -> str:
+    if agreement.state is AgreementState.SUSPENDED:
+        return f"agreement is suspended: {agreement.state_reason}"
+    if policy is None:
+        return f"channel {agreement.channel} takes no metering records"
+    if agreement.ends_at is not None and now >= agreement.ends_at + policy.flush_window:
+        return "agreement has ended and the marketplace takes nothing more for it"
+    return ""
