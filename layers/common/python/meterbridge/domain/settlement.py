@@ -9,7 +9,7 @@ how often or in what order settlements ran.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -171,11 +171,11 @@ def settle(given: SettlementInput) -> Settlement:
         AgreementState.ACTIVE,
         AgreementState.ENDED,
     ):
-        for hour, book in _oldest_first(given, given.policy, hours, books):
+        for hour, book, any_usage in _candidates(given, given.policy, hours, books):
             if len(new_records) == MAX_NEW_RECORDS:
                 complete = False
                 break
-            record = book.record_for(hour, given, given.policy)
+            record = book.record_for(hour, given, given.policy, any_usage=any_usage)
             if record is not None:
                 new_records.append(record)
     released = [
@@ -190,19 +190,28 @@ def settle(given: SettlementInput) -> Settlement:
     return Settlement(head, tuple(new_records), absorbed, complete, changed)
 
 
-def _oldest_first(
+def _candidates(
     given: SettlementInput,
     policy: MarketplacePolicy,
     hours: Sequence[datetime],
     books: Sequence[_Book],
-) -> Iterable[tuple[datetime, _Book]]:
+) -> Iterator[tuple[datetime, _Book, bool]]:
+    """Hours that may still get a record, oldest first; and whether later usage may go there too.
+
+    Usage goes into its own hour where that is still open, and otherwise into the next one. After
+    an agreement's end no next one comes: what is left then goes into any hour still open.
+    """
     agreement = given.agreement
-    for hour in hours:
-        deadline = policy.deadline(wire_moment(agreement, hour), agreement.ends_at)
-        if deadline > given.now:
-            for book in books:
-                if hour not in book.taken:
-                    yield hour, book
+    still_open = [
+        hour
+        for hour in hours
+        if policy.deadline(wire_moment(agreement, hour), agreement.ends_at) > given.now
+    ]
+    for hour in still_open:
+        yield from ((hour, book, False) for book in books if hour not in book.taken)
+    if agreement.ends_at is not None and given.now >= agreement.ends_at:
+        for hour in reversed(still_open):
+            yield from ((hour, book, True) for book in books if hour not in book.taken)
 
 
 def wire_moment(agreement: Agreement, hour: datetime) -> datetime:
@@ -264,16 +273,16 @@ class _Book:
         return {period: exact_sum(amounts) for period, amounts in sorted(parts.items())}
 
     def record_for(
-        self, hour: datetime, given: SettlementInput, policy: MarketplacePolicy
+        self,
+        hour: datetime,
+        given: SettlementInput,
+        policy: MarketplacePolicy,
+        *,
+        any_usage: bool,
     ) -> MeteringRecord | None:
-        """The record due for an hour, taken into the book; None when there is nothing to send.
-
-        Usage goes into its own hour where that is still open, and otherwise into the next one;
-        after an agreement's end, when no next one comes, into any hour still open.
-        """
-        ended = given.agreement.ends_at is not None and given.now >= given.agreement.ends_at
+        """The record due for an hour, taken into the book; None when there is nothing to send."""
         everything = self.outstanding()
-        so_far = everything if ended else self.outstanding(through=hour)
+        so_far = everything if any_usage else self.outstanding(through=hour)
         dimension = self.dimension
         due = min(exact_sum(everything.values()), exact_sum(so_far.values()))
         units = units_within(
