@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MAX_AGE = timedelta(days=35)
 MAX_AHEAD = timedelta(minutes=15)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,33 @@ class UsageEvent:
     subject: str
     occurred_at: datetime
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """A batch of events, column by column: row i of every list is event i.
+
+    Attributes:
+        times: microseconds since the epoch.
+    """
+
+    product_ids: Sequence[str]
+    sources: Sequence[str]
+    ids: Sequence[str]
+    types: Sequence[str]
+    subjects: Sequence[str]
+    times: Sequence[int]
+    values: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, events: Sequence[UsageEvent]) -> EventColumns:
+        """The columns of events."""
+        return cls(
+            product_ids=[event.product_id for event in events],
+            sources=[event.source for event in events],
+            ids=[event.id for event in events],
+            types=[event.type for event in events],
+            subjects=[event.subject for event in events],
+            times=[(event.occurred_at - EPOCH) // MICROSECOND for event in events],
+            values=[event.values for event in events],
+        )

@@ -1,0 +1,80 @@
+"""Partitions of the usage log, and how events are spread over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+
+from meterbridge.domain.errors import InvalidInputError, InvariantError
+from meterbridge.domain.events import EPOCH
+from meterbridge.domain.windows import HOUR, hour_of, hour_text, parse_hour
+
+DEFAULT_SHARDS = 4
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """All events of one hour (by `occurred_at`) and one shard. Key: "2026-11-24T10#003"."""
+
+    hour: datetime
+    shard: int
+
+    def __str__(self) -> str:
+        return f"{hour_text(self.hour)}#{self.shard:03d}"
+
+    @classmethod
+    def parse(cls, text: str) -> Partition:
+        """The reverse of str. Raises ValueError."""
+        hour, shard = text.split("#")
+        return cls(parse_hour(hour), int(shard))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """How many shards the log has, by hour.
+
+    Attributes:
+        steps: (first hour, count), ascending; the first also covers everything before it.
+    """
+
+    steps: tuple[tuple[datetime, int], ...] = ((EPOCH, DEFAULT_SHARDS),)
+
+    def __post_init__(self) -> None:
+        hours = [hour for hour, _ in self.steps]
+        if not hours or hours != sorted(set(hours)) or any(hour_of(h) != h for h in hours):
+            raise InvariantError("a shard plan needs steps at full hours, ascending")
+        if not all(1 <= count <= 999 for _, count in self.steps):
+            raise InvariantError("a shard count is 1 to 999")
+
+    def shards(self, hour: datetime) -> int:
+        """The count for an hour."""
+        count = self.steps[0][1]
+        for effective_from, step in self.steps:
+            if effective_from > hour:
+                break
+            count = step
+        return count
+
+    def partition_of(self, product_id: str, subject: str, occurred_at: datetime) -> Partition:
+        """Where an event belongs: always the same for the same product, subject and hour."""
+        hour = hour_of(occurred_at)
+        name = f"{product_id}\0{subject}".encode()
+        number = int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
+        return Partition(hour, number % self.shards(hour))
+
+    def changed(self, count: int, effective_from: datetime, now: datetime) -> ShardPlan:
+        """This plan with another count from an hour on.
+
+        Raises:
+            InvalidInputError: the hour is not a full one at least two hours ahead. (Writers hold a
+                plan for a minute and events may be 15 minutes ahead: nobody may have used it yet.)
+        """
+        if hour_of(effective_from) != effective_from or effective_from < now + 2 * HOUR:
+            raise InvalidInputError(
+                "effective_from_too_early",
+                "a shard count changes at a full hour at least two hours ahead",
+                "/effective_from",
+            )
+        kept = tuple(step for step in self.steps if step[0] < effective_from)
+        return ShardPlan((*kept, (effective_from, count)))
