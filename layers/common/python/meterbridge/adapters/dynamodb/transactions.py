@@ -1,0 +1,143 @@
+"""DynamoDB transactions whose failed conditions become our errors, and the mapping of all others."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from meterbridge.domain.errors import MeterbridgeError, StoreUnavailableError
+
+MAX_ITEMS = 100
+"""DynamoDB's own limit of a transaction."""
+
+_ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.02
+_TEMPORARY = frozenset(
+    {
+        "InternalServerError",
+        "ItemCollectionSizeLimitExceededException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "ThrottlingException",
+        "TransactionInProgressException",
+    }
+)
+_CONTENDED = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Throttling, server errors and the network become StoreUnavailableError; others pass.
+
+    A code that is not temporary (access denied, no such table, a malformed request) is a defect of
+    the deployment or of the code and keeps its own type.
+    """
+    try:
+        yield
+    except PynamoDBException as exc:
+        code = exc.cause_response_code
+        if exc.cause is not None and (code is None or code in _TEMPORARY):
+            raise StoreUnavailableError(f"DynamoDB: {code or type(exc.cause).__name__}") from exc
+        raise
+
+
+class Transaction:
+    """All or nothing. Each write states its condition and the error that its failure means.
+
+    Where several conditions fail, checks are named before deletions, puts and updates, each in the
+    order they were added.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._checks: list[tuple[type[Model], str, str, Condition]] = []
+        self._deletes: list[tuple[Model, Condition]] = []
+        self._puts: list[tuple[Model, Condition]] = []
+        self._updates: list[tuple[Model, list[Action], Condition]] = []
+        self._failures: dict[str, list[MeterbridgeError]] = {
+            "check": [],
+            "delete": [],
+            "put": [],
+            "update": [],
+        }
+
+    def check(
+        self, model: type[Model], pk: str, sk: str, condition: Condition, failure: MeterbridgeError
+    ) -> None:
+        """Only if an item satisfies a condition."""
+        self._checks.append((model, pk, sk, condition))
+        self._failures["check"].append(failure)
+
+    def delete(self, item: Model, condition: Condition, failure: MeterbridgeError) -> None:
+        """Delete an item."""
+        self._deletes.append((item, condition))
+        self._failures["delete"].append(failure)
+
+    def put(self, item: Model, condition: Condition, failure: MeterbridgeError) -> None:
+        """Write an item as a whole."""
+        self._puts.append((item, condition))
+        self._failures["put"].append(failure)
+
+    def update(
+        self,
+        item: Model,
+        actions: Sequence[Action],
+        condition: Condition,
+        failure: MeterbridgeError,
+    ) -> None:
+        """Change attributes of an item."""
+        self._updates.append((item, list(actions), condition))
+        self._failures["update"].append(failure)
+
+    def commit(self) -> None:
+        """Write everything, waiting out other transactions on the same items for a moment.
+
+        Raises:
+            MeterbridgeError: the failure of the first condition that did not hold. Nothing written.
+            StoreUnavailableError: not known to be written.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                with store_errors():
+                    self._write()
+                return
+            except TransactWriteError as exc:
+                self._raise_failure(exc)
+                if attempt == _ATTEMPTS - 1:
+                    raise StoreUnavailableError("DynamoDB: contended transaction") from exc
+            time.sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
+
+    def _write(self) -> None:
+        with TransactWrite(connection=self._connection) as transaction:
+            for model, pk, sk, condition in self._checks:
+                transaction.condition_check(model, pk, sk, condition=condition)
+            for item, condition in self._deletes:
+                transaction.delete(item, condition=condition)
+            for item, condition in self._puts:
+                transaction.save(item, condition=condition)
+            for item, actions, condition in self._updates:
+                transaction.update(item, actions=actions, condition=condition)
+
+    def _raise_failure(self, exc: TransactWriteError) -> None:
+        """Return only if the transaction may be sent again."""
+        codes = [reason.code if reason else None for reason in exc.cancellation_reasons]
+        failures = [failure for kind in self._failures.values() for failure in kind]
+        for code, failure in zip(codes, failures, strict=False):
+            if code == "ConditionalCheckFailed":
+                raise failure from exc
+        if not _CONTENDED & set(codes):
+            raise exc
