@@ -1,0 +1,244 @@
+"""One contract, two ledgers: the fake that use cases are tested with, and DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from builders import NOON, at, metering_record
+from dynamodb import mocked_table
+from fakes.ledger import FakeLedger
+from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
+from meterbridge.application.ports import Ledger
+from meterbridge.domain.errors import InvariantError, StaleVersionError, StoreUnavailableError
+from meterbridge.domain.metering_record import MeteringRecord, RecordState
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.settlement import LedgerHead, Position
+from meterbridge.domain.windows import BillingPeriod
+
+NOVEMBER, OCTOBER = BillingPeriod(2026, 11), BillingPeriod(2026, 10)
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    if request.param == "fake":
+        yield FakeLedger()
+        return
+    with mocked_table("Ledger", "pending") as name:
+        yield LedgerStore(name)
+
+
+def head_at(version: int, agreement_id: str = "agr_1") -> LedgerHead:
+    return LedgerHead(
+        agreement_id=agreement_id,
+        version=version,
+        live_from=OCTOBER,
+        settled_at=NOON + timedelta(microseconds=1),
+        settled_through=at("2026-11-24T10"),
+        opening={"requests": {OCTOBER: Decimal("0.123456789012345678901234567890123456789012345")}},
+        sealed={"requests": {OCTOBER: Decimal("17")}},
+        positions={
+            "requests": {NOVEMBER: Position(Decimal("12.5"), Decimal("12"), Decimal("0.5"))},
+            "tokens": {},
+        },
+    )
+
+
+def committed(ledger: Ledger, *records: MeteringRecord) -> None:
+    agreements = {record.key.agreement_id for record in records}
+    for agreement_id in agreements:
+        ledger.commit(
+            head_at(1, agreement_id),
+            expected_version=0,
+            new_records=[r for r in records if r.key.agreement_id == agreement_id],
+        )
+
+
+def test_an_unsettled_agreement_has_no_head_and_no_records(ledger: Ledger) -> None:
+    assert ledger.head("agr_1") is None
+    assert ledger.records("agr_1") == []
+    assert ledger.record(metering_record().key) is None
+
+
+def test_a_settlement_comes_back_to_the_last_digit(ledger: Ledger) -> None:
+    record = metering_record(
+        quantity="2147483647.000001",
+        units_per_quantity="1000.5",
+        reported_hour_start=at("2026-11-24T10:17:03"),
+    )
+    ledger.commit(head_at(1), expected_version=0, new_records=[record])
+    assert ledger.head("agr_1") == head_at(1)
+    assert ledger.records("agr_1") == [record]
+    assert ledger.record(record.key) == record
+
+
+def test_a_head_that_never_settled_an_hour_comes_back(ledger: Ledger) -> None:
+    head = replace(head_at(1), settled_through=None)
+    ledger.commit(head, expected_version=0, new_records=[])
+    assert ledger.head("agr_1") == head
+
+
+def test_a_finished_record_comes_back_with_all_its_evidence(ledger: Ledger) -> None:
+    committed(ledger, metering_record())
+    sent = metering_record().submitted({"Dimension": "requests", "Quantity": "5"}, at=NOON)
+    ledger.save(sent, expected_state=RecordState.PENDING, expected_attempts=0)
+    done = sent.finished(
+        RecordState.CONFLICTED,
+        at=NOON + timedelta(seconds=2),
+        reason="another quantity was metered before",
+        receipt="receipt-1",
+        accepted_quantity=Decimal("4.5"),
+    )
+    ledger.save(done, expected_state=RecordState.SUBMITTED, expected_attempts=1)
+    assert ledger.record(done.key) == done
+
+
+@pytest.mark.parametrize("expected", [0, 2])
+def test_a_settlement_of_another_version_is_refused_and_writes_nothing(
+    ledger: Ledger, expected: int
+) -> None:
+    committed(ledger, metering_record())
+    late = metering_record(hour=at("2026-11-24T11"))
+    with pytest.raises(StaleVersionError):
+        ledger.commit(head_at(9), expected_version=expected, new_records=[late])
+    assert ledger.head("agr_1") == head_at(1)
+    assert ledger.record(late.key) is None
+
+
+def test_a_record_key_is_never_used_twice(ledger: Ledger) -> None:
+    committed(ledger, metering_record())
+    other = metering_record(quantity="6")
+    with pytest.raises(StaleVersionError):
+        ledger.commit(head_at(2), expected_version=1, new_records=[other])
+    assert ledger.record(other.key) == metering_record()
+    assert ledger.head("agr_1") == head_at(1)
+
+
+@pytest.mark.parametrize("state", [RecordState.REJECTED, RecordState.EXPIRED])
+def test_a_refused_record_is_absorbed_once(ledger: Ledger, state: RecordState) -> None:
+    record = metering_record()
+    committed(ledger, record)
+    refused = record.finished(state, at=NOON, reason="said no")
+    ledger.save(refused, expected_state=RecordState.PENDING, expected_attempts=0)
+    ledger.commit(head_at(2), expected_version=1, new_records=[], absorbed=[record.key])
+    assert ledger.record(record.key) == replace(refused, absorbed=True)
+    with pytest.raises(StaleVersionError):
+        ledger.commit(head_at(3), expected_version=2, new_records=[], absorbed=[record.key])
+    assert ledger.head("agr_1") == head_at(2)
+
+
+def test_a_record_that_may_be_billed_is_not_absorbed(ledger: Ledger) -> None:
+    record = metering_record()
+    committed(ledger, record)
+    with pytest.raises(StaleVersionError):
+        ledger.commit(head_at(2), expected_version=1, new_records=[], absorbed=[record.key])
+    assert ledger.record(record.key) == record
+
+
+def test_a_settlement_takes_ninety_records_and_nine_marks_at_once(ledger: Ledger) -> None:
+    refused = [metering_record(code=f"old{i}") for i in range(9)]
+    committed(ledger, *refused)
+    for record in refused:
+        done = record.finished(RecordState.REJECTED, at=NOON)
+        ledger.save(done, expected_state=RecordState.PENDING, expected_attempts=0)
+    new = [metering_record(code=f"new{i:02d}", hour=at("2026-11-24T11")) for i in range(90)]
+    ledger.commit(
+        head_at(2), expected_version=1, new_records=new, absorbed=[r.key for r in refused]
+    )
+    assert ledger.records("agr_1", start=at("2026-11-24T11")) == new
+    assert all(record.absorbed for record in ledger.records("agr_1", end=at("2026-11-24T11")))
+
+
+@pytest.mark.parametrize(("new", "absorbed"), [(91, 0), (90, 10)])
+def test_more_than_a_transaction_takes_is_a_defect(ledger: Ledger, new: int, absorbed: int) -> None:
+    records = [metering_record(code=f"d{i}") for i in range(new)]
+    keys = [metering_record(code=f"a{i}").key for i in range(absorbed)]
+    with pytest.raises(InvariantError):
+        ledger.commit(head_at(1), expected_version=0, new_records=records, absorbed=keys)
+    assert ledger.head("agr_1") is None
+
+
+def test_records_of_a_range_come_by_hour_and_dimension(ledger: Ledger) -> None:
+    records = [
+        metering_record(hour=at(hour), code=code)
+        for hour in ("2026-11-24T09", "2026-11-24T10", "2026-11-24T11")
+        for code in ("a#b", "requests")
+    ]
+    committed(ledger, *reversed(records), metering_record(agreement_id="agr_10"))
+    assert ledger.records("agr_1") == records
+    assert ledger.records("agr_1", at("2026-11-24T10"), at("2026-11-24T11")) == records[2:4]
+    assert ledger.records("agr_1", at("2026-11-24T09:30")) == records[2:]
+    assert ledger.records("agr_1", end=at("2026-11-24T10:30")) == records[:4]
+    assert ledger.records("agr_1", at("2026-11-24T10"), at("2026-11-24T10")) == []
+
+
+def test_pending_comes_earliest_deadline_first_and_no_more_than_asked(ledger: Ledger) -> None:
+    late = metering_record(agreement_id="agr_1", hour=at("2026-11-24T10"))
+    early = metering_record(agreement_id="agr_2", hour=at("2026-11-24T08"))
+    soon = metering_record(agreement_id="agr_3", deadline=at("2026-11-24T13"))
+    committed(ledger, late, early, soon)
+    assert ledger.pending(Channel.AWS, 10) == [soon, early, late]
+    assert ledger.pending(Channel.AWS, 2) == [soon, early]
+    assert ledger.pending(Channel.AZURE, 10) == []
+
+
+def test_pending_holds_what_was_sent_without_an_answer_and_nothing_final(ledger: Ledger) -> None:
+    asked, answered = metering_record(code="asked"), metering_record(code="answered")
+    committed(ledger, asked, answered)
+    sent = asked.submitted({"k": "v"}, at=NOON)
+    ledger.save(sent, expected_state=RecordState.PENDING, expected_attempts=0)
+    done = answered.submitted({"k": "v"}, at=NOON)
+    ledger.save(done, expected_state=RecordState.PENDING, expected_attempts=0)
+    ledger.save(
+        done.finished(RecordState.ACCEPTED, at=NOON),
+        expected_state=RecordState.SUBMITTED,
+        expected_attempts=1,
+    )
+    assert ledger.pending(Channel.AWS, 10) == [sent]
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts"), [(RecordState.SUBMITTED, 0), (RecordState.PENDING, 1)]
+)
+def test_progress_is_saved_only_over_what_was_read(
+    ledger: Ledger, state: RecordState, attempts: int
+) -> None:
+    record = metering_record()
+    committed(ledger, record)
+    with pytest.raises(StaleVersionError):
+        ledger.save(
+            record.submitted({"k": "v"}, at=NOON),
+            expected_state=state,
+            expected_attempts=attempts,
+        )
+    assert ledger.record(record.key) == record
+
+
+def test_a_record_that_was_never_written_cannot_progress(ledger: Ledger) -> None:
+    record = metering_record()
+    with pytest.raises(StaleVersionError):
+        ledger.save(record, expected_state=RecordState.PENDING, expected_attempts=0)
+
+
+def test_a_missing_table_is_an_unavailable_store() -> None:
+    with mocked_table("Other"):
+        store = LedgerStore("Ledger")
+        with pytest.raises(StoreUnavailableError, match="ResourceNotFoundException"):
+            store.head("agr_1")
+        with pytest.raises(StoreUnavailableError):
+            store.commit(head_at(1), expected_version=0, new_records=[metering_record()])
+        with pytest.raises(StoreUnavailableError):
+            store.pending(Channel.AWS, 1)
+
+
+def test_two_records_of_one_key_in_a_settlement_are_a_defect() -> None:
+    with mocked_table("Ledger", "pending") as name:
+        store = LedgerStore(name)
+        twice = [metering_record(), metering_record()]
+        with pytest.raises(InvariantError):
+            store.commit(head_at(1), expected_version=0, new_records=twice)
+        assert store.head("agr_1") is None
