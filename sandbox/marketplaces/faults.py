@@ -127,7 +127,7 @@ class Fault:
                 call=_number(body, "call"),
                 records=_number(body, "records"),
                 loss=Loss(body.get("loss", Loss.DROP)),
-                delay_seconds=Decimal(str(body.get("delay_seconds", 0))),
+                delay_seconds=_delay(body),
                 until=parse_instant(body["until"]) if body.get("until") else None,
                 status=_number(body, "status"),
                 code=str(body.get("code", "")),
@@ -135,8 +135,6 @@ class Fault:
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
             raise BadControlRequestError(f"not a fault: {exc!r}") from exc
-        if not 0 <= fault.delay_seconds <= 3600:
-            raise BadControlRequestError("delay_seconds must be between 0 and 3600")
         if kind is FaultKind.OUTAGE and fault.until is None:
             raise BadControlRequestError("an outage needs `until`")
         if kind is FaultKind.ERROR and not fault.code:
@@ -251,6 +249,13 @@ def _number(body: Mapping[str, Any], name: str, default: int | None = None) -> i
     if number is not None and (type(number) is not int or number < 1):
         raise ValueError(f"{name} must be a whole number of at least 1, or null")
     return number
+
+
+def _delay(body: Mapping[str, Any]) -> Decimal:
+    delay = Decimal(str(body.get("delay_seconds", 0)))
+    if not (delay.is_finite() and 0 <= delay <= 3600):
+        raise ValueError("delay_seconds must be between 0 and 3600")
+    return delay
 
 
 def _first(faults: list[Fault], *kinds: FaultKind) -> Fault | None:

@@ -16,7 +16,7 @@ from sandbox.marketplaces.aws.records import read_batch, read_json
 from sandbox.marketplaces.aws.settings import AwsSettings
 from sandbox.marketplaces.aws.signature import region_of
 from sandbox.marketplaces.billed import BilledRecord, exact
-from sandbox.marketplaces.clock import real_time
+from sandbox.marketplaces.clock import format_instant, real_time
 from sandbox.marketplaces.exchange import (
     Answer,
     Call,
@@ -191,7 +191,7 @@ def _wire(result: Result) -> Json:
 def _log(result: Result) -> dict[str, str]:
     return {
         **_labels(result.record.wire),
-        "used_at": result.record.used_at.isoformat(),
+        "used_at": format_instant(result.record.used_at),
         "quantity": exact(result.record.quantity.value),
         "status": result.status.value,
     }
