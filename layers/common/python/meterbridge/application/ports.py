@@ -43,8 +43,11 @@ class UsageLog(Protocol):
     def read(self, partition: Partition, after: str = "") -> Iterator[StoredSegment]:
         """Segments of a partition with a sort key greater than `after`, in order, strongly read."""
 
-    def arrivals(self, bucket: datetime) -> set[Partition]:
-        """Partitions that may have received a segment in the arrival bucket starting then."""
+    def arrivals(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, Partition]]:
+        """What may have received a segment in the arrival buckets that start in [start, end).
+
+        Yields bucket start and partition, in order of bucket, each pair once, strongly read.
+        """
 
 
 class UsageStore(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from meterbridge.domain.errors import InvalidInputError, InvariantError
@@ -11,6 +11,9 @@ from meterbridge.domain.events import EPOCH
 from meterbridge.domain.windows import HOUR, hour_of, hour_text, parse_hour
 
 DEFAULT_SHARDS = 4
+
+ARRIVAL_BUCKET = timedelta(minutes=5)
+"""Length of the time buckets in which partitions that received something are noted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,3 +81,18 @@ class ShardPlan:
             )
         kept = tuple(step for step in self.steps if step[0] < effective_from)
         return ShardPlan((*kept, (effective_from, count)))
+
+
+def bucket_of(moment: datetime) -> datetime:
+    """Start of the arrival bucket that holds a moment."""
+    return moment - (moment - EPOCH) % ARRIVAL_BUCKET
+
+
+def segment_key(moment: datetime, unique: bytes) -> str:
+    """Sort key of a segment made at a moment: milliseconds, then something unique, in hex."""
+    return segment_floor(moment) + unique.hex()
+
+
+def segment_floor(moment: datetime) -> str:
+    """Not greater than the key of any segment made at the moment or later."""
+    return f"{(moment - EPOCH) // timedelta(milliseconds=1):012x}"
