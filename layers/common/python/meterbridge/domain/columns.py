@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from meterbridge.domain.errors import CorruptSegmentError
-from meterbridge.domain.int_columns import Ints, interleaved, pack_ints, unpack_ints
+from meterbridge.domain.int_columns import Ints, interleaved, pack_bounded, pack_ints, unpack_ints
 
 _INT64 = (-(2**63), 2**63 - 1)
 _UUID_DASHES = (8, 13, 18, 23)
@@ -123,7 +123,9 @@ def pack_named(values: Sequence[str]) -> tuple[Named, bytes]:
     """A column of strings that repeat."""
     names = list(dict.fromkeys(values))
     number = dict(zip(names, range(len(names)), strict=True))
-    codes, code_bytes = pack_ints(list(map(number.__getitem__, values)))
+    codes, code_bytes = pack_bounded(
+        list(map(number.__getitem__, values)), low=0, high=len(names) - 1
+    )
     column, name_bytes = pack_texts(names)
     return Named(len(names), column, codes), name_bytes + code_bytes
 
@@ -195,8 +197,10 @@ def _uuid_texts(raw: bytes, rows: int) -> list[str]:
 def pack_values(values: Sequence[Any]) -> tuple[Column, bytes]:
     """A column of JSON values, numbers being int or Decimal."""
     kinds = set(map(type, values))
-    if kinds == {int} and min(values) >= _INT64[0] and max(values) <= _INT64[1]:
-        return pack_ints(values)
+    if kinds == {int}:
+        low, high = min(values), max(values)
+        if low >= _INT64[0] and high <= _INT64[1]:
+            return pack_bounded(values, low, high)
     if kinds == {str}:
         return pack_named(values) if len(set(values)) * 2 <= len(values) else pack_texts(values)
     if kinds == {Decimal}:

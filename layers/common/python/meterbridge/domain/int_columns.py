@@ -18,6 +18,7 @@ import msgspec
 from meterbridge.domain.errors import CorruptSegmentError
 
 _TYPECODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_SAMPLE = 16
 
 
 class Ints(msgspec.Struct, frozen=True, array_like=True, tag="i"):
@@ -31,7 +32,12 @@ class Ints(msgspec.Struct, frozen=True, array_like=True, tag="i"):
 
 def pack_ints(values: Sequence[int]) -> tuple[Ints, bytes]:
     """A column of 64-bit integers."""
-    base, unit, width = _frame(values)
+    return pack_bounded(values, min(values), max(values))
+
+
+def pack_bounded(values: Sequence[int], low: int, high: int) -> tuple[Ints, bytes]:
+    """`pack_ints` where the smallest and the largest are known."""
+    base, unit, width = _frame(values, low, high)
     return Ints(width, base, unit), _planes(values, base, unit, width)
 
 
@@ -40,9 +46,10 @@ def pack_rising(values: Sequence[int]) -> tuple[Ints, bytes]:
     steps = list(map(sub, values[1:], values))
     if not steps:
         return pack_ints(values)
-    base, unit, width = _frame(steps)
-    if width > _frame(values)[2]:
-        return pack_ints(values)
+    base, unit, width = _frame(steps, min(steps), max(steps))
+    low, high = min(values), max(values)
+    if width > _width(high - low):
+        return pack_bounded(values, low, high)
     return Ints(width, base, unit, values[0]), _planes(steps, base, unit, width)
 
 
@@ -61,13 +68,14 @@ def unpack_ints(column: Ints, raw: bytes, rows: int) -> list[int]:
     return values if column.first is None else list(accumulate(values, initial=column.first))
 
 
-def _frame(values: Sequence[int]) -> tuple[int, int, int]:
+def _frame(values: Sequence[int], low: int, high: int) -> tuple[int, int, int]:
     """(base, unit, bytes per number) of the narrowest form; base 0 and unit 1 unless they help."""
-    low, high = min(values), max(values)
     if low == high:
         return low, 1, 0
     plain = _width(high) if low >= 0 else 16
-    unit = gcd(*[value - low for value in values]) if plain > 1 else 1
+    unit = 1
+    if plain > 1 and gcd(*[value - low for value in values[:_SAMPLE]]) != 1:
+        unit = gcd(*[value - low for value in values])
     framed = _width((high - low) // unit)
     if framed < plain:
         return low, unit, framed
