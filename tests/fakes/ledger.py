@@ -8,9 +8,9 @@ from datetime import datetime
 from threading import RLock
 
 from meterbridge.domain.errors import InvariantError, StaleVersionError
+from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
-from meterbridge.domain.settlement import LedgerHead
 
 MAX_NEW_RECORDS = 90
 

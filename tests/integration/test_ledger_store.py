@@ -15,9 +15,9 @@ from fakes.ledger import FakeLedger
 from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.application.ports import Ledger
 from meterbridge.domain.errors import InvariantError, StaleVersionError, StoreUnavailableError
+from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.offerings import Channel
-from meterbridge.domain.settlement import LedgerHead, Position
 from meterbridge.domain.windows import BillingPeriod
 
 NOVEMBER, OCTOBER = BillingPeriod(2026, 11), BillingPeriod(2026, 10)

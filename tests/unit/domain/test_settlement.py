@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from builders import GRACE, agreement, at, dimension, metering_record
 from meterbridge.domain.agreements import AgreementState, RecoveryPolicy
+from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.offerings import Channel, QuantityKind
 from meterbridge.domain.policy import policy_at
-from meterbridge.domain.settlement import LedgerHead, Position, Settlement, SettlementInput, settle
+from meterbridge.domain.settlement import Settlement, SettlementInput, settle
 from meterbridge.domain.windows import BillingPeriod, hour_text
 
 NOVEMBER = BillingPeriod(2026, 11)

@@ -13,7 +13,7 @@ from meterbridge.domain.events import MAX_AGE
 from meterbridge.domain.meters import Aggregation, Meter, quantities
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.rating import RatedUsage, rate
-from meterbridge.domain.settlement import owned_hours
+from meterbridge.domain.term import owned_hours
 from meterbridge.domain.usage import HourlyUsage
 from meterbridge.domain.windows import HOUR, hour_of
 

@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import Protocol
 
 from meterbridge.domain.agreements import Agreement, Customer
+from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState, ReportOutcome
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Channel, Offering, Product
-from meterbridge.domain.settlement import LedgerHead
 from meterbridge.domain.usage import FoldHead, HourlyUsage
 from meterbridge.domain.usage_log import Partition, SegmentDraft, ShardPlan, StoredSegment
 

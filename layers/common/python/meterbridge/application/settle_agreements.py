@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from meterbridge.application.billable_usage import BillableUsage, read_billable_usage
 from meterbridge.application.ports import Clock, Ledger, Registry, UsageStore
 from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
+from meterbridge.domain.ledger_head import LedgerHead, first_live_period
 from meterbridge.domain.policy import reporting_policy
-from meterbridge.domain.settlement import LedgerHead, SettlementInput, first_live_period, settle
+from meterbridge.domain.settlement import SettlementInput, settle
 from meterbridge.domain.statement import Statement, statement_of
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 

@@ -17,12 +17,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from meterbridge.domain.agreements import Agreement, AgreementState, RecoveryPolicy
+from meterbridge.domain.book import stays_committed
+from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import ZERO, Money, exact_sum, subtract
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.policy import MarketplacePolicy
 from meterbridge.domain.rating import RatedUsage, charge_for
-from meterbridge.domain.settlement import LedgerHead, Position, stays_committed
 from meterbridge.domain.windows import BillingPeriod
 
 

@@ -24,10 +24,10 @@ from meterbridge.adapters.dynamodb.attributes import (
     TextsAttribute,
     moment_text,
 )
+from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.money import plain
 from meterbridge.domain.offerings import Channel
-from meterbridge.domain.settlement import LedgerHead, Position
 from meterbridge.domain.windows import BillingPeriod, hour_text, parse_hour
 
 HEAD = "head"

@@ -22,9 +22,10 @@ from meterbridge.adapters.dynamodb.ledger_items import (
 )
 from meterbridge.adapters.dynamodb.tables import bind, first_hour, store_errors
 from meterbridge.domain.errors import InvariantError
+from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
-from meterbridge.domain.settlement import MAX_NEW_RECORDS, LedgerHead
+from meterbridge.domain.settlement import MAX_NEW_RECORDS
 
 MAX_ACTIONS = 100
 """DynamoDB takes at most 100 actions in one transaction."""

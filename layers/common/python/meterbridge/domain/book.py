@@ -1,0 +1,151 @@
+"""One dimension of an agreement while it is being settled: metered, committed, outstanding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from meterbridge.domain.agreements import Agreement, RecoveryPolicy
+from meterbridge.domain.ledger_head import Balances, LedgerHead, Position
+from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState
+from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
+from meterbridge.domain.offerings import Dimension
+from meterbridge.domain.policy import MarketplacePolicy
+from meterbridge.domain.rating import units_within
+from meterbridge.domain.term import wire_moment
+from meterbridge.domain.windows import HOUR, BillingPeriod
+
+
+def stays_committed(record: MeteringRecord, agreement: Agreement) -> bool:
+    """Whether a record's quantity must not be billed again by itself."""
+    held = (
+        record.state is RecordState.EXPIRED and agreement.recovery is not RecoveryPolicy.AUTOMATIC
+    )
+    return record.committed or held
+
+
+class Book:
+    """One dimension's metered and committed quantity, while records are added to it."""
+
+    def __init__(
+        self,
+        agreement: Agreement,
+        dimension: Dimension,
+        *,
+        metered: Mapping[datetime, Decimal],
+        records: Iterable[MeteringRecord],
+        head: LedgerHead | None,
+        absorbing: frozenset[RecordKey],
+    ) -> None:
+        """Open a book.
+
+        Args:
+            metered: billable quantity by closed hour.
+            records: those of any dimension; others than this one's are ignored.
+            absorbing: released records whose quantity is taken back now.
+        """
+        own = [record for record in records if record.key.dimension == dimension.code]
+        self.agreement = agreement
+        self.dimension = dimension
+        self.metered = metered
+        self.opening: Balances = head.opening.get(dimension.code, {}) if head else {}
+        self.sealed: Balances = head.sealed.get(dimension.code, {}) if head else {}
+        self.taken = {record.key.hour for record in own}
+        self.committed: dict[datetime, Balances] = {
+            record.key.hour: record.allocations
+            for record in own
+            if stays_committed(record, agreement)
+            or not (record.absorbed or record.key in absorbing)
+        }
+
+    def outstanding(self, through: datetime | None = None) -> dict[BillingPeriod, Decimal]:
+        """metered − committed, by period; only hours up to and including `through` when given."""
+        parts: dict[BillingPeriod, list[Decimal]] = {
+            period: [amount] for period, amount in self.opening.items()
+        }
+        for hour, quantity in self.metered.items():
+            if through is None or hour <= through:
+                parts.setdefault(BillingPeriod.of(hour), []).append(quantity)
+        for hour, allocations in self.committed.items():
+            if through is None or hour <= through:
+                for period, quantity in allocations.items():
+                    parts.setdefault(period, []).append(-quantity)
+        return {period: exact_sum(amounts) for period, amounts in sorted(parts.items())}
+
+    def write_record(
+        self, hour: datetime, policy: MarketplacePolicy, now: datetime, *, any_usage: bool
+    ) -> MeteringRecord | None:
+        """The record due for an hour, entered as committed; None when there is nothing to send.
+
+        Args:
+            any_usage: whether usage of later hours may go into it.
+
+        Raises:
+            InvariantError: its allocations do not add up, a defect.
+        """
+        everything = self.outstanding()
+        so_far = everything if any_usage else self.outstanding(through=hour)
+        due = min(exact_sum(everything.values()), exact_sum(so_far.values()))
+        kind, per_unit = self.dimension.quantity_kind, self.dimension.units_per_quantity
+        units = units_within(due, policy.step(kind), per_unit)
+        units = min(max(units, ZERO), policy.max_quantity[kind])
+        if units == 0 and not (self.agreement.zero_records and policy.zero_allowed):
+            return None
+        source = everything if exact_sum(so_far.values()) > due else so_far
+        allocations = _allocate(multiply(units, per_unit), source)
+        self.committed[hour] = allocations
+        self.taken.add(hour)
+        moment = wire_moment(self.agreement, hour)
+        return MeteringRecord(
+            key=RecordKey(self.agreement.id, self.dimension.code, hour),
+            channel=self.agreement.channel,
+            product_id=self.agreement.product_id,
+            quantity=units,
+            units_per_quantity=per_unit,
+            allocations=allocations,
+            reported_hour_start=moment,
+            deadline=policy.deadline(moment, self.agreement.ends_at),
+            buyer=self.agreement.buyer_reference(),
+            created_at=now,
+        )
+
+    def positions(self) -> dict[BillingPeriod, Position]:
+        """Of every period that is live or has something open."""
+        metered = {**self._metered_by_period(), **self.sealed}
+        positions = {}
+        for period, carried in self.outstanding().items():
+            total = metered.get(period, ZERO)
+            positions[period] = Position(total, subtract(total, carried), carried)
+        return positions
+
+    def sealed_before(self, period: BillingPeriod) -> dict[BillingPeriod, Decimal]:
+        """Metered quantity of each period before one."""
+        found = {
+            each: amount for each, amount in self._metered_by_period().items() if each < period
+        }
+        return {**found, **self.sealed}
+
+    def open_before(self, period: BillingPeriod) -> dict[BillingPeriod, Decimal]:
+        """metered − committed of the hours before a period's start, where that is not zero."""
+        through = period.start - HOUR
+        return {each: amount for each, amount in self.outstanding(through).items() if amount}
+
+    def _metered_by_period(self) -> dict[BillingPeriod, Decimal]:
+        parts: dict[BillingPeriod, list[Decimal]] = {}
+        for hour, quantity in self.metered.items():
+            parts.setdefault(BillingPeriod.of(hour), []).append(quantity)
+        return {period: exact_sum(amounts) for period, amounts in parts.items()}
+
+
+def _allocate(metered: Decimal, outstanding: Balances) -> dict[BillingPeriod, Decimal]:
+    """Spread a record's metered quantity over periods: over-reports first, then oldest first."""
+    if metered == 0:
+        return {}
+    allocations = {period: amount for period, amount in outstanding.items() if amount < 0}
+    rest = subtract(metered, exact_sum(allocations.values()))
+    for period, amount in sorted(outstanding.items()):
+        if amount > 0 and rest > 0:
+            allocations[period] = min(amount, rest)
+            rest = subtract(rest, allocations[period])
+    return allocations

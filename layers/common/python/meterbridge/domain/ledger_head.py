@@ -1,0 +1,72 @@
+"""The settlement head: what an agreement's last settlement found, and how far back it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.events import MAX_AGE
+from meterbridge.domain.money import ZERO
+from meterbridge.domain.windows import BillingPeriod
+
+Balances = Mapping[BillingPeriod, Decimal]
+"""Metered quantity by billing period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a settlement found for one dimension and billing period, in metered quantity.
+
+    Invariant: metered = committed + carried.
+    """
+
+    metered: Decimal
+    committed: Decimal
+    carried: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerHead:
+    """An agreement's settlement: its version and what it found, by dimension and period.
+
+    Attributes:
+        settled_through: last closed hour that the agreement owns; nothing later is in positions.
+        live_from: usage and records before this period are summed up in `opening` and never read
+            again: no event that old is accepted any more.
+        opening: metered − committed before `live_from`, where that is not zero.
+        sealed: metered quantity of the periods before `live_from`, which no longer changes.
+    """
+
+    agreement_id: str
+    version: int
+    live_from: BillingPeriod
+    settled_at: datetime
+    settled_through: datetime | None
+    opening: Mapping[str, Balances] = field(default_factory=dict)
+    sealed: Mapping[str, Balances] = field(default_factory=dict)
+    positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
+
+    def position(self, dimension: str, period: BillingPeriod) -> Position:
+        """What was found for a period; all zero where there was nothing."""
+        known = self.positions.get(dimension, {}).get(period)
+        if known is not None:
+            return known
+        metered = self.sealed.get(dimension, {}).get(period, ZERO)
+        return Position(metered, metered, ZERO)
+
+
+def live_from_at(now: datetime) -> BillingPeriod:
+    """The oldest billing period whose usage can still change at a moment."""
+    return BillingPeriod.of(now - MAX_AGE - timedelta(days=1))
+
+
+def first_live_period(
+    agreement: Agreement, head: LedgerHead | None, now: datetime
+) -> BillingPeriod:
+    """The billing period from which a settlement has to read."""
+    if head is not None:
+        return head.live_from
+    return min(BillingPeriod.of(agreement.starts_at), live_from_at(now))

@@ -1,0 +1,42 @@
+"""Which hours an agreement bills, and when they are complete."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.windows import HOUR, hour_of, hours_between, is_closed
+
+
+def owned_hours(agreement: Agreement, start: datetime, end: datetime) -> list[datetime]:
+    """Hours in [start, end) that overlap the agreement's term, ascending."""
+    first = max(start, hour_of(agreement.starts_at))
+    last = end if agreement.ends_at is None else min(end, _hour_ceiling(agreement.ends_at))
+    return list(hours_between(first, last))
+
+
+def closed_hours(
+    agreement: Agreement, start: datetime, now: datetime, grace: timedelta
+) -> list[datetime]:
+    """Owned hours from start that are complete, ascending.
+
+    The hour in which an agreement ended is complete `grace` after that end, not after the hour:
+    the marketplace takes the last usage only for a short time (contracts.md §1.1.8).
+    """
+    hours = owned_hours(agreement, start, hour_of(now) + HOUR)
+    ends_at = agreement.ends_at
+    flushed = ends_at is not None and now >= ends_at + grace
+    return [hour for hour in hours if flushed or is_closed(hour, now, grace)]
+
+
+def wire_moment(agreement: Agreement, hour: datetime) -> datetime:
+    """The moment that a record of an hour carries: never before the agreement starts.
+
+    contracts.md §1.1.6: a timestamp must not precede the start of the subscription.
+    """
+    return max(hour, agreement.starts_at)
+
+
+def _hour_ceiling(moment: datetime) -> datetime:
+    hour = hour_of(moment)
+    return hour if hour == moment else hour + HOUR

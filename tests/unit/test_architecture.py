@@ -1,0 +1,93 @@
+"""Imports point inward: functions → adapters → application → domain."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "layers/common/python/meterbridge"
+CODECS = {"msgspec", "zstandard"}
+"""The only libraries that the domain may use: codecs, chosen by measurement."""
+
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "constants", "manager", "misc"}
+
+
+def modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imported(path: Path) -> set[str]:
+    """Full dotted names that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+def layer_of(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if parts[0] == "meterbridge" and len(parts) > 1 else ""
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", modules(PACKAGE / "domain"), ids=label)
+def test_the_domain_imports_only_itself_the_standard_library_and_codecs(path: Path) -> None:
+    for name in imported(path):
+        root = name.split(".")[0]
+        assert layer_of(name) == "domain" or root in sys.stdlib_module_names | CODECS, name
+
+
+@pytest.mark.parametrize("path", modules(PACKAGE / "domain"), ids=label)
+def test_the_domain_does_no_input_or_output_and_reads_no_clock(path: Path) -> None:
+    assert not imported(path) & {"os", "socket", "subprocess", "time", "random", "urllib.request"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"now", "utcnow", "today"} or not (
+                isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
+            ), f"{path}: reads the clock"
+
+
+@pytest.mark.parametrize("path", modules(PACKAGE / "application"), ids=label)
+def test_use_cases_know_the_domain_and_ports_but_no_adapter(path: Path) -> None:
+    for name in imported(path):
+        root = name.split(".")[0]
+        allowed = layer_of(name) in {"domain", "application"}
+        assert allowed or root in sys.stdlib_module_names | CODECS, name
+
+
+@pytest.mark.parametrize("path", modules(PACKAGE / "adapters"), ids=label)
+def test_adapters_know_nothing_of_functions_and_handlers(path: Path) -> None:
+    for name in imported(path):
+        assert layer_of(name) in {"", "domain", "application", "adapters"}, name
+        assert name.split(".")[0] not in {p.name for p in (ROOT / "functions").iterdir()}, name
+
+
+@pytest.mark.parametrize("path", modules(PACKAGE) + modules(ROOT / "functions"), ids=label)
+def test_no_float_is_written_in_the_money_path(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "float", f"{path}:{node.lineno} calls float()"
+
+
+def test_names_say_what_is_inside() -> None:
+    folders = ("layers/common", "functions", "infra", "sandbox", "benchmarks", "tests")
+    names = {path.stem for folder in folders for path in modules(ROOT / folder)}
+    assert not names & FORBIDDEN_NAMES
+
+
+@pytest.mark.parametrize(
+    "path", modules(PACKAGE) + modules(ROOT / "functions") + modules(ROOT / "infra"), ids=label
+)
+def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
