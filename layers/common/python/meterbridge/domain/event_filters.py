@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from meterbridge.domain.errors import InvalidInputError
+from meterbridge.domain.event_values import MISSING, Number, Reason, number_of
 
 MAX_FILTER_VALUES = 100
 MAX_PATH_LENGTH = 256
@@ -20,7 +22,7 @@ _PATH = re.compile(rf"(?:\$\.)?({_KEY}(?:\.{_KEY})*)")
 class FilterOperator(StrEnum):
     """Comparison of an event's value with the filter's.
 
-    A missing value satisfies only NE, and EXISTS with False. Numbers are equal as exact decimals
+    A missing value satisfies only NE, and EXISTS with False; null is not missing here. Numbers are equal as exact decimals
     (17 = 17.0) and never equal a text or a boolean. GT, GTE, LT, LTE take numbers and decimal texts.
     """
 
@@ -97,3 +99,48 @@ def _check_scalar(value: Any, pointer: str) -> None:
         raise InvalidInputError("invalid_filter", "neither text, exact number nor boolean", pointer)
     if isinstance(value, Decimal) and not value.is_finite():
         raise InvalidInputError("invalid_filter", "not a finite number", pointer)
+
+
+def predicate(condition: Filter) -> Callable[[Any], bool]:
+    """The condition as a test of the value at its path (MISSING where there is none)."""
+    wanted: Any = condition.value
+    match condition.op:
+        case FilterOperator.EQ:
+            return _member_of((wanted,))
+        case FilterOperator.NE:
+            equal = _member_of((wanted,))
+            return lambda value: not equal(value)
+        case FilterOperator.IN:
+            return _member_of(wanted)
+        case FilterOperator.EXISTS:
+            return lambda value: (value is not MISSING) is wanted
+        case FilterOperator.GT:
+            return _ordered(lambda number: number > wanted)
+        case FilterOperator.GTE:
+            return _ordered(lambda number: number >= wanted)
+        case FilterOperator.LT:
+            return _ordered(lambda number: number < wanted)
+        case FilterOperator.LTE:
+            return _ordered(lambda number: number <= wanted)
+
+
+def _member_of(members: Collection[Scalar]) -> Callable[[Any], bool]:
+    singles = {member for member in members if isinstance(member, bool) or member is None}
+    others = {member for member in members if type(member) in (str, int, Decimal)}
+
+    def matches(value: Any) -> bool:
+        # True == 1 in Python, and a list has no hash.
+        kind = type(value)
+        if kind is str or kind is int or kind is Decimal:
+            return value in others
+        return (kind is bool or value is None) and value in singles
+
+    return matches
+
+
+def _ordered(compare: Callable[[Number], bool]) -> Callable[[Any], bool]:
+    def holds(value: Any) -> bool:
+        number = number_of(value)
+        return not isinstance(number, Reason) and compare(number)
+
+    return holds

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 MAX_FILTERS = 20
 MAX_GROUP_BY = 5
 MAX_GROUPS = 10_000
-OTHER_GROUP = "…other"
-"""Group of what comes after MAX_GROUPS groups of a meter, customer and hour, and of values that
-cannot name a group (objects, lists, texts longer than 256 characters)."""
 _GROUP_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 

@@ -1,0 +1,180 @@
+"""What a meter takes from a batch of events, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import compress
+from typing import Any, TypeVar
+
+from meterbridge.domain.event_filters import path_keys, predicate
+from meterbridge.domain.event_values import MISSING, Reason, digests_of, group_texts, numbers_of
+from meterbridge.domain.events import EPOCH, MICROSECOND
+from meterbridge.domain.meters import Aggregation, Meter
+from meterbridge.domain.usage_log import EventGroup, Segment
+
+_T = TypeVar("_T")
+Keys = tuple[str, ...]
+
+
+class EventRows:
+    """Events of one product and type from one group of a segment, some rows left out.
+
+    Attributes:
+        names: the subjects of the segment; `codes` points into it.
+    """
+
+    def __init__(
+        self, segment: Segment, group: EventGroup, kept: Sequence[bool] | None = None
+    ) -> None:
+        self.names = segment.subject_names
+        self._group = group
+        self._kept = kept
+        self._size = len(group) if kept is None else sum(kept)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @cached_property
+    def codes(self) -> Sequence[int]:
+        """For each event, where its subject is in `names`."""
+        return self._of(self._group.subject_codes)
+
+    @cached_property
+    def times(self) -> Sequence[int]:
+        """Microseconds since the epoch."""
+        return self._of(self._group.times)
+
+    @cached_property
+    def orders(self) -> list[tuple[int, str, str]]:
+        """What tells which of two events is the newer: (time, id, source)."""
+        group = self._group
+        return list(zip(self.times, self._of(group.ids), self._of(group.sources), strict=True))
+
+    def at(self, path: Keys) -> Sequence[Any]:
+        """The values at a path, MISSING where there is none."""
+        first, *rest = path
+        if first not in self._group.keys:
+            return [MISSING] * self._size
+        column = self._of(self._group.column(first))
+        for key in rest:
+            column = [
+                value.get(key, MISSING) if isinstance(value, dict) else MISSING for value in column
+            ]
+        return column
+
+    def event_rows(self, rows: Iterable[int]) -> list[int]:
+        """Rows of the group, for rows of this batch."""
+        places = self._of(range(len(self._group)))
+        return [places[row] for row in rows]
+
+    def _of(self, column: Sequence[_T]) -> Sequence[_T]:
+        return column if self._kept is None else list(compress(column, self._kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one meter takes from a batch.
+
+    Attributes:
+        codes: for each event taken, where its subject is in the batch's names.
+        values: for each event taken: a number, a digest (UNIQUE_COUNT), or 1 (COUNT).
+        groups: for each event taken, its group; None without group-by.
+        orders: for each event taken; None where the order does not matter.
+        taken: which rows of the batch; None for all of them.
+        faults: rows whose value cannot be metered. They are not taken.
+    """
+
+    codes: Sequence[int]
+    values: Sequence[Any]
+    groups: Sequence[Keys] | None
+    orders: Sequence[tuple[int, str, str]] | None
+    taken: Sequence[bool] | None = None
+    faults: dict[int, Reason] = field(default_factory=dict)
+
+
+class Measurement:
+    """A meter made ready for batches of the events of its product and type."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self._value = path_keys(meter.value_path) if meter.value_path else ()
+        self._filters: list[tuple[Keys, Callable[[Any], bool]]] = [
+            (path_keys(condition.path), predicate(condition)) for condition in meter.filters
+        ]
+        self._groups = [path_keys(group.path) for group in meter.group_by]
+        self._ordered = meter.aggregation in (Aggregation.LATEST, Aggregation.TIME_WEIGHTED)
+        self._archived_at = None if meter.archived_at is None else _microseconds(meter.archived_at)
+
+    def take(self, rows: EventRows) -> Measured:
+        """What the meter takes from a batch."""
+        taken = self._selected(rows)
+        aggregation = self.meter.aggregation
+        faults: dict[int, Reason] = {}
+        if aggregation is Aggregation.COUNT:
+            values: Sequence[Any] = [1] * (len(rows) if taken is None else sum(taken))
+        else:
+            column = _compressed(rows.at(self._value), taken)
+            read = digests_of if aggregation is Aggregation.UNIQUE_COUNT else numbers_of
+            values, wrong = read(column)
+            if wrong:
+                places = range(len(rows)) if taken is None else _places(taken)
+                faults = {places[row]: reason for row, reason in wrong.items()}
+                taken = [
+                    row not in faults and (taken is None or taken[row]) for row in range(len(rows))
+                ]
+        groups = None
+        if self._groups:
+            texts = [group_texts(_compressed(rows.at(path), taken)) for path in self._groups]
+            groups = list(zip(*texts, strict=True))
+        return Measured(
+            codes=_compressed(rows.codes, taken),
+            values=values,
+            groups=groups,
+            orders=_compressed(rows.orders, taken) if self._ordered else None,
+            taken=taken,
+            faults=faults,
+        )
+
+    def _selected(self, rows: EventRows) -> Sequence[bool] | None:
+        masks = [list(map(holds, rows.at(path))) for path, holds in self._filters]
+        if self._archived_at is not None:
+            end = self._archived_at
+            masks.append([time < end for time in rows.times])
+        if not masks or all(map(all, masks)):
+            return None
+        return masks[0] if len(masks) == 1 else list(map(all, zip(*masks, strict=True)))
+
+
+def reasons(measured: Sequence[Measured], size: int) -> dict[int, Reason]:
+    """Rows of a batch to be listed as unmatched, and why.
+
+    A fault of its value on any meter comes first, even where another meter counted the event. Then
+    an event is listed if no meter counted it.
+    """
+    if not measured:
+        return dict.fromkeys(range(size), Reason.NO_METER)
+    listed: dict[int, Reason] = {}
+    for one in measured:
+        for row, reason in one.faults.items():
+            listed.setdefault(row, reason)
+    if all(one.taken is not None for one in measured):
+        counted = map(any, zip(*(one.taken or () for one in measured), strict=True))
+        for row, is_counted in enumerate(counted):
+            if not is_counted:
+                listed.setdefault(row, Reason.FILTERED)
+    return listed
+
+
+def _compressed(column: Sequence[_T], mask: Sequence[bool] | None) -> Sequence[_T]:
+    return column if mask is None else list(compress(column, mask))
+
+
+def _places(mask: Sequence[bool]) -> list[int]:
+    return [row for row, taken in enumerate(mask) if taken]
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
