@@ -72,12 +72,6 @@ class ByReference(GlobalSecondaryIndex["RegistryItem"]):  # type: ignore[no-unty
 class RegistryItem(Model):
     """Any item of the table. All its numbers are whole."""
 
-    class Meta:
-        table_name = ""
-        connect_timeout_seconds = 2
-        read_timeout_seconds = 5
-        max_retry_attempts = 3
-
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     body = UnicodeAttribute(null=True)
@@ -87,17 +81,6 @@ class RegistryItem(Model):
     ref_sk = UnicodeAttribute(null=True)
     expires_at = NumberAttribute(null=True)
     by_reference = ByReference()
-
-
-def item_class(table_name: str) -> type[RegistryItem]:
-    """The item model, bound to a table."""
-
-    class BoundItem(RegistryItem):
-        class Meta(RegistryItem.Meta):
-            pass
-
-    BoundItem.Meta.table_name = table_name
-    return BoundItem
 
 
 def offering_pk(offering_id: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
 from meterbridge.adapters.dynamodb import registry_items as items
 from meterbridge.adapters.dynamodb.registry_items import (
@@ -18,7 +19,7 @@ from meterbridge.adapters.dynamodb.registry_items import (
     from_body,
     to_body,
 )
-from meterbridge.adapters.dynamodb.transactions import store_errors
+from meterbridge.adapters.dynamodb.tables import bind, store_errors
 from meterbridge.application.ports import Catalog
 from meterbridge.application.registry_admin import Page, Versioned
 from meterbridge.domain.agreements import Agreement, AgreementState, Customer
@@ -36,7 +37,7 @@ class RegistryReader:
     """ports.Registry on DynamoDB. See registry_items for the table."""
 
     def __init__(self, table_name: str) -> None:
-        self._items = items.item_class(table_name)
+        self._items = bind(RegistryItem, table_name)
 
     def catalog(self) -> Catalog:
         """See ports.Registry. The version is read before the meters: never newer than they are."""
@@ -112,30 +113,26 @@ class RegistryReader:
 
     def _replaced(self, agreement: Agreement, expected_version: int) -> bool:
         item = self._items(items.AGREEMENTS, agreement.id)
+        actions: list[Action] = [
+            RegistryItem.body.set(to_body(agreement)),
+            RegistryItem.version.set(agreement.version),
+        ]
         try:
-            with store_errors():
-                item.update(
-                    [
-                        RegistryItem.body.set(to_body(agreement)),
-                        RegistryItem.version.set(agreement.version),
-                    ],
-                    condition=RegistryItem.version == expected_version,
-                )
-        except UpdateError as exc:
-            if exc.cause_response_code == "ConditionalCheckFailedException":
-                return False
-            raise
+            with store_errors(f"agreement {agreement.id}"):
+                item.update(actions, condition=RegistryItem.version == expected_version)
+        except StaleVersionError:
+            return False
         return True
 
     def _find(self, pk: str, sk: str) -> RegistryItem | None:
         """Strongly read; None where there is none, as for a key that no item can have."""
         if not sk:
             return None
-        try:
-            with store_errors():
+        with store_errors(f"registry {pk}"):
+            try:
                 return self._items.get(pk, sk, consistent_read=True)
-        except DoesNotExist:
-            return None
+            except DoesNotExist:
+                return None
 
     def _get(self, pk: str, sk: str) -> RegistryItem:
         item = self._find(pk, sk)
@@ -144,14 +141,14 @@ class RegistryReader:
         return item
 
     def _batch(self, keys: Iterable[tuple[str, str]]) -> list[RegistryItem]:
-        with store_errors():
+        with store_errors("registry"):
             return list(self._items.batch_get(set(keys), consistent_read=True))
 
     def _query(
         self, pk: str, sk_condition: Condition | None = None, limit: int | None = None
     ) -> Iterator[RegistryItem]:
         """Strongly read, ascending."""
-        with store_errors():
+        with store_errors(f"registry {pk}"):
             yield from self._items.query(
                 pk, range_key_condition=sk_condition, limit=limit, consistent_read=True
             )
@@ -176,7 +173,7 @@ class RegistryReader:
     ) -> Page[T]:
         """From the index, merged over the products in order of id."""
         condition = ByReference.ref_sk > after if after else None
-        with store_errors():
+        with store_errors(f"registry {kind}"):
             streams = [
                 self._items.by_reference.query(
                     items.by_product(kind, product_id),

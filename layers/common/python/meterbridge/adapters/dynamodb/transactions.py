@@ -1,19 +1,19 @@
-"""DynamoDB transactions whose failed conditions become our errors, and the mapping of all others."""
+"""DynamoDB transactions in which every failed condition has an error of its own."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from meterbridge.adapters.dynamodb.tables import store_errors
 from meterbridge.domain.errors import MeterbridgeError, StoreUnavailableError
 
 MAX_ITEMS = 100
@@ -21,38 +21,7 @@ MAX_ITEMS = 100
 
 _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.02
-_TEMPORARY = frozenset(
-    {
-        "InternalServerError",
-        "ItemCollectionSizeLimitExceededException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "ThrottlingException",
-        "TransactionInProgressException",
-    }
-)
 _CONTENDED = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
-
-
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """Throttling, server errors and the network become StoreUnavailableError; others pass.
-
-    A code that is not temporary (access denied, no such table, a malformed request) is a defect of
-    the deployment or of the code and keeps its own type.
-    """
-    try:
-        yield
-    except PynamoDBException as exc:
-        code = exc.cause_response_code
-        if exc.cause is not None and (code is None or code in _TEMPORARY):
-            raise StoreUnavailableError(f"DynamoDB: {code or type(exc.cause).__name__}") from exc
-        raise
 
 
 class Transaction:
@@ -111,15 +80,15 @@ class Transaction:
             StoreUnavailableError: not known to be written.
         """
         for attempt in range(_ATTEMPTS):
-            try:
-                with store_errors():
+            with store_errors("transaction"):
+                try:
                     self._write()
-                return
-            except TransactWriteError as exc:
-                self._raise_failure(exc)
-                if attempt == _ATTEMPTS - 1:
-                    raise StoreUnavailableError("DynamoDB: contended transaction") from exc
+                except TransactWriteError as exc:
+                    self._raise_failure(exc)
+                else:
+                    return
             time.sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
+        raise StoreUnavailableError("transaction: contended")
 
     def _write(self) -> None:
         with TransactWrite(connection=self._connection) as transaction:
