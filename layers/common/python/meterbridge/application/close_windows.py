@@ -80,9 +80,10 @@ class _Run:
                 self.summary.corrupt.append(f"{partition}: {exc}")
                 self.folded[partition] = frozenset()
                 return self.folded[partition]
-            self.folded[partition] = result.customers
-            self.summary.partitions_folded += 1
-            self.summary.conflicts += result.head.conflicts
+            self.folded[partition] = result.customers if result else frozenset()
+            if result is not None:
+                self.summary.partitions_folded += 1
+                self.summary.conflicts += result.head.conflicts
         return self.folded[partition]
 
     def queue_customers(self, customers: Iterable[tuple[str, str]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from meterbridge.application.ports import Catalog, Clock, Registry, UsageLog, UsageStore
 from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
@@ -28,54 +28,20 @@ class FoldedPartition:
     customers: frozenset[tuple[str, str]]
 
 
-def fold_partition(
-    partition: Partition,
-    *,
-    log: UsageLog,
-    usage: UsageStore,
-    registry: Registry,
-    clock: Clock,
-    kept: KeptFolds | None = None,
-) -> FoldedPartition:
-    """Fold a partition and store what came out. Safe to repeat, to kill, and to run twice at once.
+class _OpenFold:
+    """A fold, and which segments went into it."""
 
-    When another fold has stored more in the meantime, its knowledge is read again: afterwards the
-    stored rows hold at least everything that was durable when this call began.
+    def __init__(self, partition: Partition, catalog: Catalog) -> None:
+        self.fold = PartitionFold(partition, catalog)
+        self.segments: set[str] = set()
+        self.bytes = 0
+        self.reread_from = ""
 
-    Args:
-        kept: folds to go on from, in a process that lives; without it, from scratch.
-
-    Raises:
-        StoreUnavailableError: a store failed, or others kept overtaking.
-        CorruptSegmentError: a segment cannot be read. Nothing of the partition was stored.
-    """
-    for _ in range(MAX_ATTEMPTS):
-        started_at = clock.now()
-        catalog = registry.catalog()
-        fold = None
-        if kept is not None:
-            fold = kept.resume(partition, catalog, log)
-        if fold is None:
-            fold = _from_scratch(partition, catalog, log)
-        result = fold.result(started_at=started_at, folded_at=clock.now())
-        try:
-            usage.advance(result.head, result.rows)
-        except StaleVersionError:
-            if kept is not None:
-                kept.forget(partition)
-            continue
-        if kept is not None:
-            kept.keep(partition, catalog, fold)
-        customers = frozenset((row.product_id, row.subject) for row in result.rows)
-        return FoldedPartition(result.head, customers)
-    raise StoreUnavailableError(f"{partition} was overtaken {MAX_ATTEMPTS} times")
-
-
-def _from_scratch(partition: Partition, catalog: Catalog, log: UsageLog) -> PartitionFold:
-    fold = PartitionFold(partition, catalog.version, catalog.meters)
-    for segment in log.read(partition):
-        fold.add(segment)
-    return fold
+    def add(self, segment: StoredSegment) -> None:
+        self.fold.add(segment)
+        self.segments.add(segment.sk)
+        self.bytes += len(segment.body)
+        self.reread_from = segment_floor(segment.received_at - SETTLE_TIME)
 
 
 class KeptFolds:
@@ -85,37 +51,78 @@ class KeptFolds:
     again, and if a segment shows up there that the fold has not seen, the fold is dropped.
     """
 
-    def __init__(self, max_events: int = 2_000_000) -> None:
-        """Keep the latest used folds, up to so many events in all."""
-        self._folds: OrderedDict[Partition, tuple[int, PartitionFold]] = OrderedDict()
-        self._max_events = max_events
+    def __init__(self, max_bytes: int = 50_000_000) -> None:
+        """Keep the latest used folds, up to so many bytes of packed segments in all."""
+        self._folds: OrderedDict[Partition, _OpenFold] = OrderedDict()
+        self._max_bytes = max_bytes
 
-    def resume(self, partition: Partition, catalog: Catalog, log: UsageLog) -> PartitionFold | None:
+    def resume(self, partition: Partition, catalog: Catalog, log: UsageLog) -> _OpenFold | None:
         """The kept fold with everything that came since; None when there is none to go on from."""
         kept = self._folds.pop(partition, None)
-        if kept is None or kept[0] != catalog.version:
+        if kept is None or kept.fold.catalog_version != catalog.version:
             return None
-        fold = kept[1]
-        fresh: list[StoredSegment] = []
-        for segment in log.read(partition, after=segment_floor(self._reread_from(fold))):
-            if segment.sk > fold.last_segment:
+        fresh = []
+        for segment in log.read(partition, after=kept.reread_from):
+            if segment.sk not in kept.segments:
+                if segment.sk <= kept.fold.last_segment:
+                    return None
                 fresh.append(segment)
-            elif segment.sk not in fold.segments:
-                return None
         for segment in fresh:
-            fold.add(segment)
-        return fold
+            kept.add(segment)
+        return kept
 
-    def keep(self, partition: Partition, catalog: Catalog, fold: PartitionFold) -> None:
+    def keep(self, partition: Partition, fold: _OpenFold) -> None:
         """Keep a fold whose result was stored."""
-        self._folds[partition] = (catalog.version, fold)
-        while sum(each.events for _, each in self._folds.values()) > self._max_events:
+        self._folds[partition] = fold
+        while sum(each.bytes for each in self._folds.values()) > self._max_bytes:
             self._folds.popitem(last=False)
 
-    def forget(self, partition: Partition) -> None:
-        """Start from scratch next time."""
-        self._folds.pop(partition, None)
 
-    @staticmethod
-    def _reread_from(fold: PartitionFold) -> datetime:
-        return fold.fresh_through - SETTLE_TIME
+def fold_partition(
+    partition: Partition,
+    *,
+    log: UsageLog,
+    usage: UsageStore,
+    registry: Registry,
+    clock: Clock,
+    kept: KeptFolds | None = None,
+) -> FoldedPartition | None:
+    """Fold a partition and store what came out. Safe to repeat, to kill, and to run twice at once.
+
+    When another fold has stored more in the meantime, its knowledge is read again: afterwards the
+    stored rows hold at least everything that was durable when this call began.
+
+    Args:
+        kept: folds to go on from, in a process that lives; without it, from scratch.
+
+    Returns:
+        None for a partition without a segment.
+
+    Raises:
+        StoreUnavailableError: a store failed, or others kept overtaking.
+        CorruptSegmentError: a segment cannot be read. Nothing of the partition was stored.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        started_at = clock.now()
+        catalog = registry.catalog()
+        resumed = kept.resume(partition, catalog, log) if kept is not None else None
+        fold = resumed or _from_scratch(partition, catalog, log)
+        if not fold.segments:
+            return None
+        result = fold.fold.result(started_at=started_at, folded_at=clock.now())
+        try:
+            usage.advance(result.head, result.rows)
+        except StaleVersionError:
+            continue
+        if kept is not None:
+            kept.keep(partition, fold)
+        customers = frozenset((row.product_id, row.subject) for row in result.rows)
+        return FoldedPartition(result.head, customers)
+    raise StoreUnavailableError(f"{partition} was overtaken {MAX_ATTEMPTS} times")
+
+
+def _from_scratch(partition: Partition, catalog: Catalog, log: UsageLog) -> _OpenFold:
+    fold = _OpenFold(partition, catalog)
+    for segment in log.read(partition):
+        fold.add(segment)
+    return fold
