@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from meterbridge.application.fold_partitions import KeptFolds, fold_partition
 from meterbridge.application.ports import Clock, Registry, UsageLog, UsageStore
+from meterbridge.domain.errors import CorruptSegmentError, StoreUnavailableError
 from meterbridge.domain.partitions import Partition
 
 
@@ -17,16 +18,18 @@ def aggregate_usage(
     registry: Registry,
     clock: Clock,
     kept: KeptFolds,
-) -> int:
-    """Fold each partition once, and return how many were.
+) -> dict[Partition, str]:
+    """Fold each partition once, and return those that could not be, with the reason.
 
     This gives speed, not the guarantee: what a lost stream record leaves, `close_windows` finds.
-
-    Raises:
-        StoreUnavailableError: a store failed; the stream delivers the same records again.
-        CorruptSegmentError: a segment cannot be read.
+    One partition that cannot be folded does not hold up the others.
     """
-    distinct = sorted(set(partitions))
-    for partition in distinct:
-        fold_partition(partition, log=log, usage=usage, registry=registry, clock=clock, kept=kept)
-    return len(distinct)
+    failed = {}
+    for partition in sorted(set(partitions)):
+        try:
+            fold_partition(
+                partition, log=log, usage=usage, registry=registry, clock=clock, kept=kept
+            )
+        except (StoreUnavailableError, CorruptSegmentError) as exc:
+            failed[partition] = f"{type(exc).__name__}: {exc}"
+    return failed
