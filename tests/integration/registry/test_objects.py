@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from builders import NOON, agreement, at, dimension, offering, product
+from meterbridge.adapters.dynamodb import registry_offerings
 from meterbridge.application.registry_admin import (
     AlreadyExistsError,
     AnsweredError,
@@ -198,10 +199,11 @@ def test_everything_can_go_once_nothing_refers_to_it(registry: RegistryAdmin) ->
 
 
 def test_an_offering_with_more_versions_than_a_transaction_holds_can_go(
-    registry: RegistryAdmin,
+    registry: RegistryAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(registry_offerings, "MAX_ITEMS", 9)
     set_up(registry)
-    for version in range(2, 121):
+    for version in range(2, 13):
         registry.add_offering(offering(version=version), {"mtr_requests": 1})
     registry.remove_offering("off_std")
     with pytest.raises(NotFoundError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +13,27 @@ class Scope(StrEnum):
     INGEST = "ingest"
     READ = "read"
     ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what they may do. `products` None stands for all."""
+
+    key_id: str
+    scopes: frozenset[Scope]
+    products: frozenset[str] | None
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether they may do what needs this scope."""
+        return scope in self.scopes or (scope is Scope.READ and Scope.ADMIN in self.scopes)
+
+    def sees(self, product_id: str) -> bool:
+        """Whether they may touch what belongs to a product."""
+        return self.products is None or product_id in self.products
+
+    def covers(self, products: frozenset[str] | None) -> bool:
+        """Whether they see all of these products (None: all there will ever be)."""
+        return self.products is None or (products is not None and products <= self.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +60,7 @@ class ApiKey:
         """Whether it opens anything at all."""
         return self.revoked_at is None and (self.expires_at is None or moment < self.expires_at)
 
-    def allows(self, scope: Scope) -> bool:
-        """Whether it may do what needs this scope."""
-        return scope in self.scopes or (scope is Scope.READ and Scope.ADMIN in self.scopes)
-
-    def sees(self, product_id: str) -> bool:
-        """Whether it may touch what belongs to a product."""
-        return self.products is None or product_id in self.products
-
-    def within(self, products: Iterable[str] | None) -> bool:
-        """Whether it sees nothing beyond these products (None: all)."""
-        if products is None:
-            return True
-        return self.products is not None and self.products <= frozenset(products)
+    @property
+    def caller(self) -> Caller:
+        """Whoever calls with this key."""
+        return Caller(self.id, self.scopes, self.products)
