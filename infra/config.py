@@ -1,0 +1,148 @@
+"""The deploy-time settings, read once from the CDK context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TypeVar
+
+from aws_cdk import aws_logs as logs
+
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+
+
+class Stage(StrEnum):
+    """Where the stack is deployed to."""
+
+    PRODUCTION = "production"
+    LOCAL = "local"
+
+
+class ReportingMode(StrEnum):
+    """Whether pending records are really submitted to the marketplace."""
+
+    LIVE = "live"
+    DRY_RUN = "dry-run"
+
+
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+class ConfigError(Exception):
+    """The context has faults; the message names each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentConfig:
+    """What the person who deploys decides.
+
+    Attributes:
+        stage: ``production`` keeps data when the stack goes and is protected from deletion;
+            ``local`` is for an emulator on one machine and leaves nothing behind.
+        schedule_minutes: how often hours are closed and records reported.
+        grace_minutes: how long after its end an hour stays open for late events.
+        marketplace_endpoint: another address for the metering service; a sandbox, usually.
+        marketplace_role_arn: the seller account's role that may report usage; without it this
+            account is the seller account.
+        marketplace_external_id: the external id which that role's trust policy demands.
+        marketplace_region: where the metering service is called. AWS Marketplace is in us-east-1.
+        reporting_mode: ``dry-run`` builds and logs submissions but sends none.
+        alarm_email: who is told about an alarm.
+        log_retention: how long logs are kept, by the CDK's name: ``THREE_MONTHS``.
+    """
+
+    stage: Stage
+    schedule_minutes: int
+    grace_minutes: int
+    marketplace_endpoint: str | None
+    marketplace_role_arn: str | None
+    marketplace_external_id: str | None
+    marketplace_region: str
+    reporting_mode: ReportingMode
+    alarm_email: str | None
+    log_retention: logs.RetentionDays
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a deployment into an emulator, which may be thrown away."""
+        return self.stage is Stage.LOCAL
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, object]) -> DeploymentConfig:
+        """Parse the context.
+
+        Args:
+            context: CDK context by key; values given with ``-c`` are strings.
+
+        Raises:
+            ConfigError: naming every setting that is missing or wrong, not only the first.
+        """
+        parser = _Parser(context)
+        config = cls(
+            stage=parser.choice("stage", Stage, Stage.PRODUCTION),
+            schedule_minutes=parser.integer("schedule_minutes", default=5, low=1, high=60),
+            grace_minutes=parser.integer("grace_minutes", default=15, low=0, high=180),
+            marketplace_endpoint=parser.text("marketplace_endpoint", _URL, "an http(s) URL"),
+            marketplace_role_arn=parser.text("marketplace_role_arn", _ROLE_ARN, "a role ARN"),
+            marketplace_external_id=parser.text(
+                "marketplace_external_id", re.compile(r"[\w+=,.@:/-]{2,1224}"), "an external id"
+            ),
+            marketplace_region=parser.text("marketplace_region", _REGION, "a region")
+            or "us-east-1",
+            reporting_mode=parser.choice("reporting_mode", ReportingMode, ReportingMode.LIVE),
+            alarm_email=parser.text("alarm_email", _EMAIL, "an e-mail address"),
+            log_retention=parser.choice(
+                "log_retention", logs.RetentionDays, logs.RetentionDays.THREE_MONTHS
+            ),
+        )
+        if config.marketplace_external_id and not config.marketplace_role_arn:
+            parser.faults.append("marketplace_external_id needs marketplace_role_arn")
+        if config.marketplace_endpoint and not config.is_local:
+            parser.faults.append("marketplace_endpoint is for the local stage only")
+        if parser.faults:
+            raise ConfigError("; ".join(parser.faults))
+        return config
+
+
+class _Parser:
+    """Reads settings one by one and collects what is wrong with them."""
+
+    def __init__(self, context: Mapping[str, object]) -> None:
+        self._context = context
+        self.faults: list[str] = []
+
+    def text(self, key: str, pattern: re.Pattern[str], meaning: str) -> str | None:
+        value = self._context.get(key)
+        if value is None or value == "":
+            return None
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+        self.faults.append(f"{key} must be {meaning}, not {value!r}")
+        return None
+
+    def integer(self, key: str, *, default: int, low: int, high: int) -> int:
+        value = self._context.get(key)
+        if value is None or value == "":
+            return default
+        if isinstance(value, int | str) and re.fullmatch(r"\d{1,6}", str(value)):
+            number = int(value)
+            if low <= number <= high:
+                return number
+        self.faults.append(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+        return default
+
+    def choice(self, key: str, kind: type[_Choice], default: _Choice) -> _Choice:
+        value = self._context.get(key)
+        if value is None or value == "":
+            return default
+        for member in kind:
+            if member.value == value:
+                return member
+        allowed = " or ".join(str(member.value) for member in kind)
+        self.faults.append(f"{key} must be {allowed}, not {value!r}")
+        return default

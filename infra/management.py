@@ -1,0 +1,57 @@
+"""People and their tools: everything under /v1 but the sending of events."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from constructs import Construct
+
+from infra.aggregation import allow_sending
+from infra.api import Api
+from infra.queues import ServiceQueue
+from infra.service_function import Platform, ServiceFunction
+from infra.storage import READ, WRITE, Storage
+
+
+class Management(Construct):
+    """The REST API.
+
+    The function also makes the first API key: whoever may invoke it directly (IAM) asks with the
+    event ``{"meterbridge": "create-admin-key", "name": "..."}``.
+
+    Attributes:
+        function: ``functions/manage``.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        platform: Platform,
+        storage: Storage,
+        settle_queue: ServiceQueue,
+        api: Api,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function = ServiceFunction(
+            self,
+            "Manage",
+            name="manage",
+            platform=platform,
+            timeout=Duration.seconds(29),
+            memory_size=1769,
+            environment={
+                "REGISTRY_TABLE": storage.registry.table_name,
+                "LEDGER_TABLE": storage.ledger.table_name,
+                "USAGE_TABLE": storage.usage.table_name,
+                "USAGE_LOG_TABLE": storage.usage_log.table_name,
+                "SETTLE_QUEUE_URL": settle_queue.queue_url,
+                "GRACE_MINUTES": str(platform.config.grace_minutes),
+            },
+        )
+        storage.registry.allow(self.function, *READ, *WRITE)
+        storage.ledger.allow(self.function, *READ, *WRITE)
+        storage.usage.allow(self.function, *READ)
+        storage.usage_log.allow(self.function, *READ)
+        allow_sending(settle_queue, self.function)
+        api.route("ANY", "/v1/{proxy+}", self.function)

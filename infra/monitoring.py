@@ -1,0 +1,201 @@
+"""The alarms that mean lost money, and one dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.config import DeploymentConfig
+from infra.queues import ServiceQueue
+from infra.service_function import METRICS_NAMESPACE, SERVICE_NAME, ServiceFunction
+
+# A record is worth an alarm when less than this is left of the marketplace's window.
+_DEADLINE_MINUTES = 120
+_ITERATOR_AGE_MINUTES = 10
+_MISSED_WAKE_UPS = 3
+
+_BUSINESS_ALARMS: Mapping[str, str] = {
+    "RecordsRejected": "The marketplace refused a metering record: this usage is not billed.",
+    "RecordsExpired": "A metering record missed the marketplace's window: this usage is lost.",
+    "EventConflicts": "Two events claim one identity with different content: one was not counted.",
+    "UnbalancedStatements": "An agreement's books do not balance: usage was lost or doubled.",
+    "FoldFailures": "A partition of the usage log cannot be folded: its usage is not billed.",
+}
+
+
+class Monitoring(Construct):
+    """Watches every place where usage could be lost on its way to the marketplace.
+
+    Attributes:
+        alarms: all of them.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeploymentConfig,
+        functions: Sequence[ServiceFunction],
+        scheduled: Sequence[ServiceFunction],
+        stream_reader: ServiceFunction,
+        dead_letters: Mapping[str, ServiceQueue],
+        tables: Mapping[str, dynamodb.ITable],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.alarms: list[cloudwatch.Alarm] = []
+        for name, queue in dead_letters.items():
+            self._not_empty(name, queue)
+        for function in functions:
+            self._errors(function)
+        for function in scheduled:
+            self._not_running(function, Duration.minutes(config.schedule_minutes))
+        self._stream_lag(stream_reader)
+        for metric_name, meaning in _BUSINESS_ALARMS.items():
+            self._business(metric_name, meaning)
+        self._deadline()
+        if config.alarm_email:
+            self._notify(config.alarm_email)
+        self._dashboard(functions, stream_reader, dead_letters, tables)
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        meaning: str,
+        *,
+        threshold: float = 0,
+        comparison: cloudwatch.ComparisonOperator = (
+            cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+        ),
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    ) -> None:
+        self.alarms.append(
+            cloudwatch.Alarm(
+                self,
+                name,
+                metric=metric,
+                alarm_description=meaning,
+                threshold=threshold,
+                evaluation_periods=1,
+                comparison_operator=comparison,
+                treat_missing_data=missing,
+            )
+        )
+
+    def _not_empty(self, name: str, queue: ServiceQueue) -> None:
+        self._alarm(
+            f"{name}NotEmpty",
+            queue.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(1), statistic="Maximum"
+            ),
+            f"{name}: work was given up and waits for somebody.",
+        )
+
+    def _errors(self, function: ServiceFunction) -> None:
+        self._alarm(
+            f"{function.node.id}Errors",
+            function.metric_errors(period=Duration.minutes(5), statistic="Sum"),
+            f"functions/{function.folder} fails.",
+        )
+
+    def _not_running(self, function: ServiceFunction, every: Duration) -> None:
+        self._alarm(
+            f"{function.node.id}NotRunning",
+            function.metric_invocations(
+                period=Duration.minutes(_MISSED_WAKE_UPS * every.to_minutes()), statistic="Sum"
+            ),
+            f"functions/{function.folder} was not woken {_MISSED_WAKE_UPS} times.",
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+
+    def _stream_lag(self, function: ServiceFunction) -> None:
+        self._alarm(
+            f"{function.node.id}Behind",
+            _iterator_age(function),
+            "The usage log's stream is read late; the sweep still bills, but usage shows late.",
+            threshold=Duration.minutes(_ITERATOR_AGE_MINUTES).to_milliseconds(),
+        )
+
+    def _business(self, metric_name: str, meaning: str) -> None:
+        self._alarm(metric_name, _metric(metric_name, "Sum"), meaning)
+
+    def _deadline(self) -> None:
+        self._alarm(
+            "DeadlineNear",
+            _metric("MinutesToDeadline", "Minimum"),
+            f"Pending usage is lost in less than {_DEADLINE_MINUTES} minutes.",
+            threshold=_DEADLINE_MINUTES,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+        )
+
+    def _notify(self, email: str) -> None:
+        topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        topic.add_subscription(subscriptions.EmailSubscription(email))
+        for alarm in self.alarms:
+            alarm.add_alarm_action(actions.SnsAction(topic))
+
+    def _dashboard(
+        self,
+        functions: Sequence[ServiceFunction],
+        stream_reader: ServiceFunction,
+        dead_letters: Mapping[str, ServiceQueue],
+        tables: Mapping[str, dynamodb.ITable],
+    ) -> None:
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(24))
+        dashboard.add_widgets(
+            cloudwatch.AlarmStatusWidget(title="Lost money", alarms=self.alarms, width=24, height=5)
+        )
+        dashboard.add_widgets(
+            _graph("Time until usage is lost (minutes)", [_metric("MinutesToDeadline", "Minimum")]),
+            _graph("Records and events in trouble", [_metric(n, "Sum") for n in _BUSINESS_ALARMS]),
+            _graph(
+                "Given up",
+                [q.metric_approximate_number_of_messages_visible() for q in dead_letters.values()],
+            ),
+        )
+        dashboard.add_widgets(
+            _graph("Errors", [function.metric_errors() for function in functions]),
+            _graph("Duration", [function.metric_duration() for function in functions]),
+            _graph("Stream lag (ms)", [_iterator_age(stream_reader)]),
+        )
+        dashboard.add_widgets(
+            *(
+                _graph(
+                    f"{name}: capacity used",
+                    [
+                        table.metric_consumed_write_capacity_units(),
+                        table.metric_consumed_read_capacity_units(),
+                    ],
+                )
+                for name, table in tables.items()
+            )
+        )
+
+
+def _metric(name: str, statistic: str) -> cloudwatch.Metric:
+    """One of our own metrics, as the functions emit it."""
+    return cloudwatch.Metric(
+        namespace=METRICS_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": SERVICE_NAME},
+        statistic=statistic,
+        period=Duration.minutes(5),
+    )
+
+
+def _iterator_age(function: ServiceFunction) -> cloudwatch.Metric:
+    return function.metric("IteratorAge", statistic="Maximum", period=Duration.minutes(5))
+
+
+def _graph(title: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6)

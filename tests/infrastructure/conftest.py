@@ -1,0 +1,59 @@
+"""Templates of both stages, synthesised once and without building the dependency layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The kernel of the CDK says on every start that this Node is old.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
+
+from aws_cdk import App
+from aws_cdk.assertions import Template
+
+from infra.config import DeploymentConfig
+from infra.stack import MeterbridgeStack
+
+Resources = dict[str, dict[str, Any]]
+
+WITHOUT_BUNDLING: Mapping[str, Any] = {"aws:cdk:bundling-stacks": []}
+
+
+def build(
+    settings: Mapping[str, object], *, outdir: Path | None = None, bundling: bool = False
+) -> MeterbridgeStack:
+    """The stack as `app.py` builds it, with these settings as context."""
+    app = App(
+        context=None if bundling else WITHOUT_BUNDLING, outdir=str(outdir) if outdir else None
+    )
+    return MeterbridgeStack(app, "Meterbridge", config=DeploymentConfig.from_context(settings))
+
+
+@pytest.fixture(scope="session")
+def build_stack() -> Callable[..., MeterbridgeStack]:
+    return build
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    """The template for AWS."""
+    return Template.from_stack(build({"alarm_email": "billing@example.com"}))
+
+
+@pytest.fixture(scope="session")
+def local_template() -> Template:
+    """The template for the local cloud."""
+    return Template.from_stack(
+        build({"stage": "local", "marketplace_endpoint": "http://127.0.0.1:8642"})
+    )
+
+
+@pytest.fixture(scope="session")
+def resources(template: Template) -> Resources:
+    """All resources of the template for AWS by logical id."""
+    found: Resources = template.to_json()["Resources"]
+    return found

@@ -1,0 +1,228 @@
+"""What is really uploaded: built, staged and imported as Lambda does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+
+from infra import service_function
+from infra.config import DeploymentConfig
+from infra.layers import UnpinnedRequirementError, refuse_unpinned
+from infra.stack import MeterbridgeStack
+from infra.wheel_bundling import WheelBundling, WheelBundlingError
+
+FUNCTIONS = (
+    "authorize",
+    "ingest_usage",
+    "aggregate_usage",
+    "close_windows",
+    "settle_agreements",
+    "report_usage_aws",
+    "manage",
+)
+
+# Imports a handler with nothing on the path but the standard library, the function and its layers.
+IMPORT = """
+import importlib, json, os, sys
+for folder in reversed(json.loads(os.environ["IMPORT_FROM"])):
+    sys.path.insert(0, folder)
+module, _, name = os.environ["HANDLER"].rpartition(".")
+assert callable(getattr(importlib.import_module(module), name))
+outside = [f for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))
+           and "site-packages" in f]
+assert not outside, outside
+"""
+
+
+@dataclass(frozen=True)
+class StagedFunction:
+    """A function as the template and the assembly have it."""
+
+    handler: str
+    code: Path
+    layers: tuple[Path, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A synthesised app, bundling done or not."""
+
+    functions: Mapping[str, StagedFunction]
+
+    @property
+    def dependencies(self) -> Path:
+        return next(iter(self.functions.values())).layers[1]
+
+
+def synthesise(settings: Mapping[str, object], outdir: Path, *, bundling: bool) -> Assembly:
+    context = None if bundling else {"aws:cdk:bundling-stacks": []}
+    app = App(context=context, outdir=str(outdir))
+    MeterbridgeStack(app, "Meterbridge", config=DeploymentConfig.from_context(settings))
+    app.synth()
+    resources: dict[str, Any] = json.loads((outdir / "Meterbridge.template.json").read_text())[
+        "Resources"
+    ]
+    staged: dict[str, StagedFunction] = {}
+    for resource in resources.values():
+        if resource["Type"] != "AWS::Lambda::Function":
+            continue
+        properties = resource["Properties"]
+        layers = [
+            resources[layer["Ref"]]["Properties"]["Content"] for layer in properties["Layers"]
+        ]
+        staged[properties["Handler"].split(".")[0]] = StagedFunction(
+            handler=properties["Handler"],
+            code=_asset(outdir, properties["Code"]),
+            layers=tuple(_asset(outdir, layer) for layer in layers),
+            environment={
+                name: value if isinstance(value, str) else f"https://example.com/{name}"
+                for name, value in properties["Environment"]["Variables"].items()
+            },
+        )
+    return Assembly(staged)
+
+
+def _asset(outdir: Path, code: Mapping[str, str]) -> Path:
+    return outdir / f"asset.{code['S3Key'].removesuffix('.zip')}"
+
+
+@pytest.fixture(scope="module")
+def local_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """Built for the interpreter that runs this test."""
+    settings = {"stage": "local", "marketplace_endpoint": "http://127.0.0.1:8642"}
+    return synthesise(settings, tmp_path_factory.mktemp("local"), bundling=True)
+
+
+@pytest.fixture(scope="module")
+def production_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """Built for Lambda."""
+    return synthesise({}, tmp_path_factory.mktemp("production"), bundling=True)
+
+
+def test_there_is_a_function_for_every_folder_and_no_other(local_assembly: Assembly) -> None:
+    folders = {path.parent.name for path in service_function.FUNCTIONS.glob("*/handler.py")}
+
+    assert set(local_assembly.functions) == set(FUNCTIONS) == folders
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_asset_holds_its_function_and_nothing_else(local_assembly: Assembly, name: str) -> None:
+    code = local_assembly.functions[name].code
+
+    assert [path.name for path in code.iterdir()] == [name]
+    assert (code / name / "handler.py").stat().st_size > 0
+    assert [path for path in code.rglob("*") if path.name.endswith((".pyc", "__pycache__"))] == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_handler_imports_with_nothing_but_the_layers(local_assembly: Assembly, name: str) -> None:
+    function = local_assembly.functions[name]
+    path = [str(function.code), *(str(layer / "python") for layer in function.layers)]
+
+    # -S leaves out the virtual environment, -I the current folder and PYTHONPATH.
+    imported = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", IMPORT],
+        env={
+            **function.environment,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_LAMBDA_FUNCTION_NAME": name,
+            "HANDLER": function.handler,
+            "IMPORT_FROM": json.dumps(path),
+            "PATH": os.defpath,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert imported.returncode == 0, imported.stderr
+
+
+def test_our_own_package_comes_before_the_third_party_ones(local_assembly: Assembly) -> None:
+    common, dependencies = local_assembly.functions["manage"].layers
+
+    assert [path.name for path in common.iterdir()] == ["python"]
+    assert [path.name for path in (common / "python").iterdir()] == ["meterbridge"]
+    assert (dependencies / "python" / "boto3").is_dir()
+
+
+def test_the_layers_fit_into_lambda(production_assembly: Assembly) -> None:
+    layers = production_assembly.functions["manage"].layers
+    size = sum(path.stat().st_size for layer in layers for path in layer.rglob("*"))
+
+    assert size < 250 * 1024 * 1024
+
+
+def test_the_layer_for_aws_has_wheels_for_its_interpreter_and_no_other(
+    production_assembly: Assembly,
+) -> None:
+    binaries = [path.name for path in production_assembly.dependencies.rglob("*.so")]
+    abi = {name.split(".", 1)[1] for name in binaries}
+
+    assert abi == {"cpython-313-aarch64-linux-gnu.so"}
+
+
+def test_both_layers_hold_the_same_packages(
+    local_assembly: Assembly, production_assembly: Assembly
+) -> None:
+    def packages(assembly: Assembly) -> list[str]:
+        return sorted(path.name for path in assembly.dependencies.glob("python/*.dist-info"))
+
+    assert packages(local_assembly) == packages(production_assembly)
+    assert local_assembly.dependencies.name != production_assembly.dependencies.name
+
+
+def test_editing_one_function_uploads_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = tmp_path / "functions"
+    shutil.copytree(service_function.FUNCTIONS, folders)
+    monkeypatch.setattr(service_function, "FUNCTIONS", folders)
+    before = synthesise({}, tmp_path / "before", bundling=False)
+    with (folders / "manage" / "handler.py").open("a") as handler:
+        handler.write("\n# edited\n")
+    after = synthesise({}, tmp_path / "after", bundling=False)
+
+    assert [
+        name
+        for name in FUNCTIONS
+        if before.functions[name].code.name != after.functions[name].code.name
+    ] == ["manage"]
+    assert before.functions["manage"].layers[0].name == after.functions["manage"].layers[0].name
+
+
+def test_a_function_without_a_handler_is_not_deployed_empty() -> None:
+    with pytest.raises(FileNotFoundError):
+        service_function.handler_code("nothing")
+
+
+def test_a_wheel_that_cannot_be_had_stops_the_build(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("boto3==0.0.0\n")
+
+    with pytest.raises(WheelBundlingError, match=r"boto3==0\.0\.0"):
+        WheelBundling(requirements, ()).try_bundle(str(tmp_path / "out"))
+
+
+def test_a_requirement_without_a_version_is_refused(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# fine\nboto3==1.2.3  # fine\nmsgspec>=0.1\nsix\n")
+
+    with pytest.raises(UnpinnedRequirementError) as failure:
+        refuse_unpinned(requirements)
+
+    assert str(failure.value) == "requirements.txt: msgspec>=0.1, six"

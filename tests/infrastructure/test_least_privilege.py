@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Template
+
+from infra.stack import MeterbridgeStack
+
+Resources = dict[str, dict[str, Any]]
+
+# What each function may do, by table or service: the whole of it.
+READ = {"BatchGetItem", "GetItem", "Query"}
+APPEND = {"BatchWriteItem", "PutItem"}
+WRITE = {"BatchWriteItem", "ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"}
+ALLOWED: dict[str, dict[str, set[str]]] = {
+    "Authorize": {"Registry": READ},
+    "IngestUsage": {"UsageLog": APPEND, "Registry": READ},
+    "AggregateUsage": {
+        "UsageLog": READ,
+        "UsageLog stream": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
+        "Registry": READ,
+        "Usage": READ | WRITE,
+        "LostBatches": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
+    "CloseWindows": {
+        "UsageLog": READ,
+        "Registry": READ,
+        "Usage": READ | WRITE,
+        "Ledger": READ | WRITE,
+        "SettleQueue": {"SendMessage"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
+    "SettleAgreements": {
+        "Usage": READ,
+        "Registry": READ,
+        "Ledger": READ | WRITE,
+        "SettleQueue": {
+            "ReceiveMessage",
+            "ChangeMessageVisibility",
+            "DeleteMessage",
+            "GetQueueAttributes",
+            "GetQueueUrl",
+        },
+    },
+    "ReportUsageAws": {
+        "Ledger": READ | WRITE,
+        "Registry": READ,
+        "Marketplace": {"BatchMeterUsage"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
+    "Manage": {
+        "Registry": READ | WRITE,
+        "Ledger": READ | WRITE,
+        "Usage": READ,
+        "UsageLog": READ,
+        "SettleQueue": {"SendMessage"},
+    },
+}
+
+
+def _statements(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each statement of each policy, with the logical id of what it is attached to."""
+    for logical_id, resource in resources.items():
+        if resource["Type"] == "AWS::IAM::Policy":
+            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+                yield logical_id, statement
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _named(resource: Any, action: str) -> str:
+    """The name of what a statement's resource is, as in `ALLOWED`."""
+    if action.startswith("aws-marketplace:"):
+        return "Marketplace"
+    text = str(resource)
+    names = ("UsageLog", "Usage", "Ledger", "Registry", "SettleQueue", "LostBatches", "LostWakeUps")
+    known = [name for name in names if f"Storage{name}" in text or f"Aggregation{name}" in text]
+    known += [name for name in names if f"ReportingAws{name}" in text]
+    stream = " stream" if "tream" in text else ""
+    return f"{known[0]}{stream}" if known else text
+
+
+@pytest.mark.parametrize("function", ALLOWED)
+def test_a_function_may_do_exactly_what_its_work_needs(resources: Resources, function: str) -> None:
+    allowed: dict[str, set[str]] = {}
+    for logical_id, statement in _statements(resources):
+        if f"{function}Role" not in logical_id:
+            continue
+        assert statement["Effect"] == "Allow"
+        for action in _listed(statement["Action"]):
+            if action.startswith("logs:"):
+                continue
+            for resource in _listed(statement["Resource"]):
+                name = _named(resource, action)
+                allowed.setdefault(name, set()).add(action.split(":")[1])
+
+    assert allowed == ALLOWED[function]
+
+
+def test_every_function_has_a_role_of_its_own(resources: Resources) -> None:
+    roles = [
+        str(resource["Properties"]["Role"])
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    ]
+
+    assert len(set(roles)) == len(roles) == len(ALLOWED)
+
+
+def test_a_function_may_write_its_own_log_group_only(resources: Resources) -> None:
+    for function in ALLOWED:
+        written = [
+            str(resource)
+            for logical_id, statement in _statements(resources)
+            if f"{function}Role" in logical_id and "logs:PutLogEvents" in statement["Action"]
+            for resource in _listed(statement["Resource"])
+        ]
+
+        assert len(written) == 1, function
+        assert f"{function}Logs" in written[0]
+
+
+def test_no_action_has_a_wildcard(resources: Resources) -> None:
+    actions = [
+        action for _, statement in _statements(resources) for action in _listed(statement["Action"])
+    ]
+
+    assert [action for action in actions if "*" in action] == []
+
+
+def test_no_role_has_a_policy_that_aws_manages(resources: Resources) -> None:
+    assert [
+        logical_id
+        for logical_id, resource in resources.items()
+        if resource["Type"] == "AWS::IAM::Role" and resource["Properties"].get("ManagedPolicyArns")
+    ] == []
+
+
+def test_only_reporting_without_resource_types_reaches_every_resource(
+    resources: Resources,
+) -> None:
+    everywhere = [
+        _listed(statement["Action"])
+        for _, statement in _statements(resources)
+        if "*" in _listed(statement["Resource"])
+    ]
+
+    assert everywhere == [["aws-marketplace:BatchMeterUsage"]]
+
+
+def test_with_a_seller_role_the_function_may_assume_it_and_report_nothing_itself(
+    build_stack: Callable[..., MeterbridgeStack],
+) -> None:
+    arn = "arn:aws:iam::123456789012:role/Seller"
+    stack = build_stack({"marketplace_role_arn": arn, "marketplace_external_id": "outside"})
+    resources = Template.from_stack(stack).to_json()["Resources"]
+    statements = [
+        statement for name, statement in _statements(resources) if "ReportUsageAwsRole" in name
+    ]
+
+    assert {"Action": "sts:AssumeRole", "Effect": "Allow", "Resource": arn} in statements
+    assert "BatchMeterUsage" not in str(statements)
