@@ -1,0 +1,166 @@
+"""What each answer of BatchMeterUsage means for us: tables only (contracts.md §1.1.3, §1.1.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ParamValidationError,
+    ProxyConnectionError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
+
+from meterbridge.domain.errors import MarketplaceError
+from meterbridge.domain.metering_record import ReportOutcome
+
+STATUSES = {
+    "Success": ReportOutcome.ACCEPTED,
+    "DuplicateRecord": ReportOutcome.CONFLICT,
+    "CustomerNotSubscribed": ReportOutcome.NOT_ENTITLED,
+}
+"""`UsageRecordResultStatus` of one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the failure of a whole call means.
+
+    Attributes:
+        outcome: for every record of the call, if it cannot be split.
+        reached: False where surely nothing of the call was booked.
+        splits: one record may be the cause: send halves until it is alone.
+        throttled: the call came too soon.
+    """
+
+    outcome: ReportOutcome
+    code: str
+    detail: str
+    reached: bool = False
+    splits: bool = False
+    throttled: bool = False
+
+
+_REFUSALS = {
+    "TimestampOutOfBoundsException": ReportOutcome.EXPIRED,
+    "InvalidLicenseException": ReportOutcome.NOT_ENTITLED,
+    "InvalidCustomerIdentifierException": ReportOutcome.NOT_ENTITLED,
+    "InvalidProductCodeException": ReportOutcome.INVALID,
+    "InvalidUsageDimensionException": ReportOutcome.INVALID,
+    "InvalidTagException": ReportOutcome.INVALID,
+    "TooManyTagsException": ReportOutcome.INVALID,
+    "InvalidUsageAllocationsException": ReportOutcome.INVALID,
+    "ValidationException": ReportOutcome.INVALID,
+    "SerializationException": ReportOutcome.INVALID,
+}
+"""The call is refused because of a record in it; "whole request fails, nothing processed"."""
+
+_THROTTLED = frozenset(
+    {
+        "ThrottlingException",
+        "Throttling",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "SlowDown",
+    }
+)
+
+_FAULTS = frozenset(
+    {
+        "InternalServiceErrorException",
+        "InternalServiceError",
+        "InternalServerError",
+        "InternalServerException",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
+"""It failed over there; what was booked before it failed is unknown."""
+
+_NOT_ASKED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "DisabledApiException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "NotSignedUp",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "SubscriptionRequiredException",
+        "UnauthorizedOperation",
+        "UnknownOperationException",
+        "UnrecognizedClientException",
+    }
+)
+"""We are not let in, or not in this region: true of every call, so no record is judged by it."""
+
+KNOWN_CODES = frozenset(_REFUSALS) | _THROTTLED | _FAULTS | _NOT_ASKED
+
+_NEVER_LEFT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+_PERHAPS_ARRIVED = (HTTPClientError, SSLError, ResponseParserError)
+
+
+def verdict_of(error: Exception) -> Verdict:
+    """What a failed call means for the records in it.
+
+    Args:
+        error: as botocore raised it, ClientError, BotoCoreError or ResponseParserError.
+
+    Raises:
+        MarketplaceError: the marketplace could not be asked; nothing of the call was booked.
+    """
+    if isinstance(error, ClientError):
+        return _verdict_of_answer(error)
+    code = type(error).__name__
+    if isinstance(error, ParamValidationError):
+        return Verdict(ReportOutcome.INVALID, code, str(error), splits=True)
+    if isinstance(error, _NEVER_LEFT):
+        return Verdict(ReportOutcome.RETRY, code, str(error))
+    if isinstance(error, _PERHAPS_ARRIVED):
+        return Verdict(ReportOutcome.RETRY, code, str(error), reached=True)
+    if isinstance(error, BotoCoreError):
+        # What is left is raised before a request exists: no credentials, no region, no endpoint.
+        raise MarketplaceError(f"BatchMeterUsage could not be called: {error}") from error
+    raise error
+
+
+def _verdict_of_answer(error: ClientError) -> Verdict:
+    answer = error.response.get("Error", {})
+    code, detail = answer.get("Code", ""), answer.get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _NOT_ASKED:
+        raise MarketplaceError(
+            f"aws-marketplace:BatchMeterUsage was refused: {code}: {detail}"
+        ) from error
+    if code in _REFUSALS:
+        return Verdict(_REFUSALS[code], code, detail, splits=True)
+    if code in _THROTTLED or status == 429:
+        return Verdict(ReportOutcome.RETRY, code, detail, throttled=True)
+    # A fault, or a word we do not know: nothing is certain. An unknown refusal is isolated too, so
+    # that one record cannot hold up the others.
+    unknown_refusal = code not in _FAULTS and 400 <= status < 500
+    return Verdict(ReportOutcome.RETRY, code, detail, reached=True, splits=unknown_refusal)

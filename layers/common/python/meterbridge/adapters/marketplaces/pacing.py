@@ -1,0 +1,65 @@
+"""Keeping to a marketplace's published call rate, whoever calls and from however many threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+_SHARE = 0.98
+"""Part of the published rate that is used: calls that start evenly may still arrive bunched."""
+
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 8.0
+
+
+class CallPacer:
+    """Gives every call a start time of its own, evenly spaced; a throttled call moves all later ones.
+
+    Pauses after throttling double with each throttled answer in a row, with jitter, up to 8 s.
+    """
+
+    def __init__(
+        self,
+        calls_per_second: float,
+        *,
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], None],
+        jitter: Callable[[], float],
+    ) -> None:
+        """Pace calls.
+
+        Args:
+            calls_per_second: the published limit.
+            monotonic: seconds on a clock that never goes back.
+            sleep: waits that many seconds.
+            jitter: a random number in [0, 1).
+        """
+        self._interval = 1 / (calls_per_second * _SHARE)
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._jitter = jitter
+        self._lock = Lock()
+        self._next_start = 0.0
+        self._throttled_in_a_row = 0
+
+    def wait(self) -> None:
+        """Return when the next call may start."""
+        with self._lock:
+            now = self._monotonic()
+            start = max(now, self._next_start)
+            self._next_start = start + self._interval
+        if start > now:
+            self._sleep(start - now)
+
+    def throttled(self) -> None:
+        """A call was refused for coming too soon."""
+        with self._lock:
+            pause = min(_FIRST_PAUSE * 2**self._throttled_in_a_row, _LONGEST_PAUSE)
+            self._throttled_in_a_row += 1
+            resume = self._monotonic() + pause * (0.5 + self._jitter() / 2)
+            self._next_start = max(self._next_start, resume)
+
+    def answered(self) -> None:
+        """A call was taken."""
+        with self._lock:
+            self._throttled_in_a_row = 0
