@@ -34,11 +34,12 @@ class Journal:
         lines = "".join(json.dumps(fact) + "\n" for fact in facts)
         if self._path is None or not lines:
             return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(lines)
 
     def replace(self, facts: Iterable[Fact]) -> None:
         """Starts over with these facts only."""
         if self._path is not None:
-            self._path.write_text("", encoding="utf-8")
+            self._path.unlink(missing_ok=True)
         self.append(facts)
