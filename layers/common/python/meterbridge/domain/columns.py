@@ -7,25 +7,35 @@ Everything here works on whole columns with C-speed operations. A column is a sm
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from binascii import Error as Base16Error
+from binascii import unhexlify
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from decimal import Context, Decimal
 from struct import iter_unpack
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from meterbridge.domain.errors import CorruptSegmentError
-from meterbridge.domain.int_columns import Ints, interleaved, pack_bounded, pack_ints, unpack_ints
+from meterbridge.domain.errors import CorruptSegmentError, InvalidInputError
+from meterbridge.domain.int_columns import Ints, interleaved, pack_ints, unpack_ints
 
-_INT64 = (-(2**63), 2**63 - 1)
+MAX_DEPTH = 32
+"""Deepest nesting of event data, the data object itself being 1."""
+MAX_EXPONENT = 100
+"""Largest power of ten a number in event data may be near, up or down."""
+
 _UUID_DASHES = (8, 13, 18, 23)
 _UUID_DIGITS = [place for place in range(36) if place not in _UUID_DASHES]
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SCALE = Context(prec=40)
 _MAX_SCALED_DIGITS = 18
+_PLAIN_KINDS = frozenset({int, str, bool, type(None)})
 
 _json_encoder = msgspec.json.Encoder(decimal_format="number")
 _json_decoder = msgspec.json.Decoder(list[Any], float_hook=Decimal)
+
+_T = TypeVar("_T", bound=Hashable)
 
 
 class Scaled(msgspec.Struct, frozen=True, array_like=True, tag="s"):
@@ -121,13 +131,27 @@ def pack_texts(values: Sequence[str]) -> tuple[TextColumn, bytes]:
 
 def pack_named(values: Sequence[str]) -> tuple[Named, bytes]:
     """A column of strings that repeat."""
-    names = list(dict.fromkeys(values))
+    if values.count(values[0]) == len(values):
+        return pack_coded(values[:1], [0] * len(values))
+    return pack_coded(*coded(values))
+
+
+def coded(values: Sequence[_T]) -> tuple[list[_T], list[int]]:
+    """The distinct values in order of appearance, and for each value which of them it is."""
+    names = dict.fromkeys(values)
     number = dict(zip(names, range(len(names)), strict=True))
-    codes, code_bytes = pack_bounded(
-        list(map(number.__getitem__, values)), low=0, high=len(names) - 1
-    )
+    return list(names), list(map(number.__getitem__, values))
+
+
+def pack_coded(names: Sequence[str], codes: Sequence[int]) -> tuple[Named, bytes]:
+    """`pack_named` for values that are coded. Every name must be in use."""
     column, name_bytes = pack_texts(names)
-    return Named(len(names), column, codes), name_bytes + code_bytes
+    if len(names) == 1:
+        return Named(1, column, Ints(0)), name_bytes
+    if len(names) <= 256:
+        return Named(len(names), column, Ints(1)), name_bytes + bytes(codes)
+    packed, code_bytes = pack_ints(codes)
+    return Named(len(names), column, packed), name_bytes + code_bytes
 
 
 def unpack_texts(column: TextColumn, raw: bytes, rows: int) -> list[str]:
@@ -167,20 +191,20 @@ def text_keys(column: TextColumn, raw: bytes, rows: int) -> list[bytes]:
 
 def _uuid_bytes(values: Sequence[str]) -> bytes | None:
     """16 bytes each, or None unless all are canonical lower-case UUIDs."""
-    joined = "".join(values)
     rows = len(values)
-    if len(joined) != 36 * rows or set(map(len, values)) != {36}:
+    if set(map(len, values)) != {36}:
         return None
-    if any(joined[place::36] != "-" * rows for place in _UUID_DASHES):
+    text = "".join(values).encode()
+    dashes = b"-" * rows
+    if len(text) != 36 * rows or any(text[place::36] != dashes for place in _UUID_DASHES):
         return None
-    digits = joined.replace("-", "")
-    if len(digits) != 32 * rows:
+    digits = text.translate(None, b"-")
+    if len(digits) != 32 * rows or digits != digits.lower():
         return None
     try:
-        packed = bytes.fromhex(digits)
-    except ValueError:
+        return unhexlify(digits)
+    except Base16Error:
         return None
-    return packed if packed.hex() == digits else None
 
 
 def _uuid_texts(raw: bytes, rows: int) -> list[str]:
@@ -195,20 +219,46 @@ def _uuid_texts(raw: bytes, rows: int) -> list[str]:
 
 
 def pack_values(values: Sequence[Any]) -> tuple[Column, bytes]:
-    """A column of JSON values, numbers being int or Decimal."""
+    """A column of JSON values, numbers being int or Decimal.
+
+    Raises:
+        InvalidInputError: a value is beyond the limits of `check_value`.
+    """
     kinds = set(map(type, values))
     if kinds == {int}:
-        low, high = min(values), max(values)
-        if low >= _INT64[0] and high <= _INT64[1]:
-            return pack_bounded(values, low, high)
-    if kinds == {str}:
-        return pack_named(values) if len(set(values)) * 2 <= len(values) else pack_texts(values)
-    if kinds == {Decimal}:
-        scaled = _pack_scaled(values)
-        if scaled is not None:
-            return scaled
+        with suppress(OverflowError):
+            return pack_ints(values)
+    elif kinds == {str}:
+        names, codes = coded(values)
+        return pack_coded(names, codes) if 2 * len(names) <= len(values) else pack_texts(values)
+    elif not kinds <= _PLAIN_KINDS:
+        for value in values:
+            check_value(value)
+        if kinds == {Decimal}:
+            scaled = _pack_scaled(values)
+            if scaled is not None:
+                return scaled
     raw = _json_encoder.encode(values)
     return Json(len(raw)), raw
+
+
+def check_value(value: Any, depth: int = 2) -> None:
+    """Refuse what could not be decoded, or not be computed with, wherever the value is read.
+
+    Raises:
+        InvalidInputError: `number_out_of_range`, `data_too_deep`.
+    """
+    if isinstance(value, Decimal) and value and abs(value.adjusted()) > MAX_EXPONENT:
+        raise InvalidInputError(
+            "number_out_of_range", f"a number in data is beyond 1E±{MAX_EXPONENT}", "/data"
+        )
+    if isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise InvalidInputError(
+                "data_too_deep", f"data is nested deeper than {MAX_DEPTH}", "/data"
+            )
+        for inner in value.values() if isinstance(value, dict) else value:
+            check_value(inner, depth + 1)
 
 
 def unpack_values(column: Column, raw: bytes, rows: int) -> list[Any]:

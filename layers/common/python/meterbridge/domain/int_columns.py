@@ -1,7 +1,7 @@
 """Columns of whole numbers, as bytes that compress well and decode fast.
 
-Multi-byte numbers are stored as byte planes (all first bytes, then all second bytes, …), because
-the high bytes of neighbours are alike.
+Numbers are stored as byte planes (all lowest bytes, then all second bytes, …), because the high
+bytes of neighbours are alike; planes that would hold only zeros are left out.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ import msgspec
 
 from meterbridge.domain.errors import CorruptSegmentError
 
-_TYPECODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _SAMPLE = 16
+_LARGEST = 2**64 - 1
+_SMALLEST = -(2**63)
 
 
 class Ints(msgspec.Struct, frozen=True, array_like=True, tag="i"):
-    """Value = base + unit × stored number, or the running sum of that after `first`."""
+    """Value = base + unit × stored number, or the running sum of that after `first`.
+
+    Attributes:
+        width: byte planes stored.
+    """
 
     width: int
     base: int = 0
@@ -31,14 +36,23 @@ class Ints(msgspec.Struct, frozen=True, array_like=True, tag="i"):
 
 
 def pack_ints(values: Sequence[int]) -> tuple[Ints, bytes]:
-    """A column of 64-bit integers."""
-    return pack_bounded(values, min(values), max(values))
+    """A column of integers.
 
-
-def pack_bounded(values: Sequence[int], low: int, high: int) -> tuple[Ints, bytes]:
-    """`pack_ints` where the smallest and the largest are known."""
-    base, unit, width = _frame(values, low, high)
-    return Ints(width, base, unit), _planes(values, base, unit, width)
+    Raises:
+        OverflowError: they do not fit into 64 bits.
+    """
+    first = values[0]
+    if values.count(first) == len(values) and _SMALLEST <= first <= _LARGEST:
+        return Ints(0, first), b""
+    try:
+        planes = _planes(values)
+    except OverflowError:  # negative, or too large
+        return _framed(values)
+    if len(planes) > 1 and gcd(*[value - first for value in values[:_SAMPLE]]) != 1:
+        framed = _framed(values)
+        if framed[0].width < len(planes):
+            return framed
+    return Ints(len(planes)), b"".join(planes)
 
 
 def pack_rising(values: Sequence[int]) -> tuple[Ints, bytes]:
@@ -46,11 +60,12 @@ def pack_rising(values: Sequence[int]) -> tuple[Ints, bytes]:
     steps = list(map(sub, values[1:], values))
     if not steps:
         return pack_ints(values)
-    base, unit, width = _frame(steps, min(steps), max(steps))
-    low, high = min(values), max(values)
-    if width > _width(high - low):
-        return pack_bounded(values, low, high)
-    return Ints(width, base, unit, values[0]), _planes(steps, base, unit, width)
+    packed, raw = pack_ints(steps)
+    if packed.base < 0:
+        plain, plain_raw = pack_ints(values)
+        if plain.width < packed.width:
+            return plain, plain_raw
+    return Ints(packed.width, packed.base, packed.unit, values[0]), raw
 
 
 def unpack_ints(column: Ints, raw: bytes, rows: int) -> list[int]:
@@ -68,59 +83,44 @@ def unpack_ints(column: Ints, raw: bytes, rows: int) -> list[int]:
     return values if column.first is None else list(accumulate(values, initial=column.first))
 
 
-def _frame(values: Sequence[int], low: int, high: int) -> tuple[int, int, int]:
-    """(base, unit, bytes per number) of the narrowest form; base 0 and unit 1 unless they help."""
-    if low == high:
-        return low, 1, 0
-    plain = _width(high) if low >= 0 else 16
-    unit = 1
-    if plain > 1 and gcd(*[value - low for value in values[:_SAMPLE]]) != 1:
-        unit = gcd(*[value - low for value in values])
-    framed = _width((high - low) // unit)
-    if framed < plain:
-        return low, unit, framed
-    return 0, 1, plain
+def interleaved(raw: bytes, width: int, rows: int, size: int = 0) -> bytes:
+    """Records of `size` (or `width`) bytes, of which the first `width` come from byte planes."""
+    size = size or width
+    records = bytearray(size * rows)
+    for plane in range(width):
+        records[plane::size] = raw[plane * rows : (plane + 1) * rows]
+    return bytes(records)
 
 
-def _width(highest: int) -> int:
-    if highest < 1 << 8:
-        return 1
-    if highest < 1 << 16:
-        return 2
-    return 4 if highest < 1 << 32 else 8
+def _framed(values: Sequence[int]) -> tuple[Ints, bytes]:
+    """The column as multiples of the largest common unit above the smallest value."""
+    base, largest = min(values), max(values)
+    if base < _SMALLEST or largest > _LARGEST:
+        raise OverflowError("beyond 64 bits")
+    unit = gcd(*[value - base for value in values]) or 1
+    planes = _planes([(value - base) // unit for value in values])
+    return Ints(len(planes), base, unit), b"".join(planes)
 
 
-def _planes(values: Sequence[int], base: int, unit: int, width: int) -> bytes:
-    if width == 0:
-        return b""
-    if unit != 1:
-        values = [(value - base) // unit for value in values]
-    elif base:
-        values = [value - base for value in values]
-    if width == 1:
-        return bytes(values)
-    numbers = array(_TYPECODES[width], values)
+def _planes(values: Sequence[int]) -> list[bytes]:
+    numbers = array("Q", values)
     if sys.byteorder == "big":
         numbers.byteswap()
     raw = numbers.tobytes()
-    return b"".join([raw[plane::width] for plane in range(width)])
+    planes = [raw[plane::8] for plane in range(8)]
+    while len(planes) > 1 and planes[-1].count(0) == len(values):
+        planes.pop()
+    return planes
 
 
 def _from_planes(raw: bytes, width: int, rows: int) -> list[int]:
     if width == 1:
         return list(raw)
-    if width not in _TYPECODES:
+    if not 1 < width <= 8:
         raise CorruptSegmentError(f"integers of {width} bytes")
-    numbers = array(_TYPECODES[width])
-    numbers.frombytes(interleaved(raw, width, rows))
+    typecode, size = ("H", 2) if width == 2 else ("I", 4) if width <= 4 else ("Q", 8)
+    numbers = array(typecode)
+    numbers.frombytes(interleaved(raw, width, rows, size))
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tolist()
-
-
-def interleaved(raw: bytes, width: int, rows: int) -> bytes:
-    """Records of `width` bytes from their byte planes."""
-    records = bytearray(width * rows)
-    for plane in range(width):
-        records[plane::width] = raw[plane * rows : (plane + 1) * rows]
-    return bytes(records)

@@ -5,7 +5,7 @@ The format of a segment's body is described in `segments`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,11 @@ from zlib import crc32
 import msgspec
 import zstandard
 
-from meterbridge.domain.columns import pack_named, pack_texts, pack_values
+from meterbridge.domain.columns import coded, pack_coded, pack_named, pack_texts, pack_values
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.events import EPOCH, EventColumns, UsageEvent
 from meterbridge.domain.int_columns import pack_rising
-from meterbridge.domain.partitions import Partition, ShardPlan
+from meterbridge.domain.partitions import Partition, ShardPlan, shard_number
 from meterbridge.domain.segments import MAGIC, EventGroup, GroupHeader, Header, Segment, decode
 from meterbridge.domain.windows import HOUR
 
@@ -71,14 +71,17 @@ def pack(events: EventColumns, plan: ShardPlan) -> list[SegmentDraft]:
     """The segments of a batch of events, in order of partition.
 
     Raises:
+        InvalidInputError: an event's data are beyond the limits of `columns.check_value`.
         InvariantError: one event alone does not fit into a segment.
     """
+    if not events.ids:
+        return []
     compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
-    partitions = sorted(_partitioned(events, plan).items(), key=lambda entry: entry[0])
+    batch = _Batch(events, *coded(events.subjects))
     return [
         draft
-        for partition, groups in partitions
-        for draft in _drafts(partition, groups, events, compressor)
+        for partition, groups in _partitioned(batch, plan).items()
+        for draft in _drafts(partition, groups, batch, compressor)
     ]
 
 
@@ -93,35 +96,44 @@ class _Group:
     columns: list[list[Any]]
 
 
-def _partitioned(events: EventColumns, plan: ShardPlan) -> dict[Partition, list[_Group]]:
-    """The groups of each partition."""
-    partitions: dict[Partition, dict[tuple[str, str, int], list[int]]] = {}
-    rows_of: dict[tuple[int, str, str, str, int], list[int]] = {}
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch, with its subjects coded."""
+
+    events: EventColumns
+    subject_names: list[str]
+    subject_codes: list[int]
+
+
+def _partitioned(batch: _Batch, plan: ShardPlan) -> dict[Partition, list[_Group]]:
+    """The groups of each partition, in order of partition."""
+    events = batch.events
     hours = [time // _HOUR_MICROSECONDS for time in events.times]
-    places = zip(
-        hours,
-        events.product_ids,
-        events.subjects,
-        events.types,
-        map(len, events.values),
-        strict=True,
-    )
+    widths = list(map(len, events.values))
+    shards = {hour: plan.shards(EPOCH + hour * HOUR) for hour in set(hours)}
+    found: dict[tuple[int, int], dict[tuple[str, str, int], list[int]]] = {}
+    rows_of: dict[Any, list[int]] = {}
+    columns: tuple[Sequence[Any], ...] = (hours, widths, events.product_ids, events.types)
+    varying = [column for column in columns if column.count(column[0]) != len(column)]
+    codes = batch.subject_codes
+    places: Iterable[Any] = zip(codes, *varying, strict=True) if varying else codes
     for row, place in enumerate(places):
         try:
             rows_of[place].append(row)
         except KeyError:
-            hour, product_id, subject, kind, width = place
-            partition = plan.partition_of(product_id, subject, EPOCH + hour * HOUR)
-            groups = partitions.setdefault(partition, {})
-            rows = rows_of[place] = groups.setdefault((product_id, kind, width), [])
+            product_id, hour = events.product_ids[row], hours[row]
+            shard = shard_number(product_id, events.subjects[row], shards[hour])
+            groups = found.setdefault((hour, shard), {})
+            kind = product_id, events.types[row], widths[row]
+            rows = rows_of[place] = groups.setdefault(kind, [])
             rows.append(row)
     return {
-        partition: [
+        Partition(EPOCH + hour * HOUR, shard): [
             group
             for (product_id, kind, _), rows in groups.items()
             for group in _uniform(product_id, kind, rows, events)
         ]
-        for partition, groups in partitions.items()
+        for (hour, shard), groups in sorted(found.items())
     }
 
 
@@ -144,10 +156,10 @@ def _uniform(product_id: str, kind: str, rows: list[int], events: EventColumns) 
 def _drafts(
     partition: Partition,
     groups: list[_Group],
-    events: EventColumns,
+    batch: _Batch,
     compressor: zstandard.ZstdCompressor,
 ) -> Iterator[SegmentDraft]:
-    frame = compressor.compress(_content(groups, events))
+    frame = compressor.compress(_content(groups, batch))
     count = sum(len(group.rows) for group in groups)
     if len(frame) <= MAX_SEGMENT_BYTES:
         yield SegmentDraft(partition, MAGIC + crc32(frame).to_bytes(4, "big") + frame, count)
@@ -155,7 +167,7 @@ def _drafts(
     if count == 1:
         raise InvariantError(f"an event of {len(frame)} packed bytes does not fit into a segment")
     for half in _halves(groups, count // 2):
-        yield from _drafts(partition, half, events, compressor)
+        yield from _drafts(partition, half, batch, compressor)
 
 
 def _halves(groups: list[_Group], size: int) -> tuple[list[_Group], list[_Group]]:
@@ -174,9 +186,11 @@ def _part(group: _Group, part: slice) -> _Group:
     return replace(group, rows=group.rows[part], columns=[column[part] for column in group.columns])
 
 
-def _content(groups: list[_Group], events: EventColumns) -> bytes:
+def _content(groups: list[_Group], batch: _Batch) -> bytes:
+    events = batch.events
     order = [row for group in groups for row in group.rows]
-    subjects, subject_bytes = pack_named(_taken(events.subjects, order))
+    present, codes = coded(_taken(batch.subject_codes, order))
+    subjects, subject_bytes = pack_coded(_taken(batch.subject_names, present), codes)
     sources, source_bytes = pack_named(_taken(events.sources, order))
     times, time_bytes = pack_rising(_taken(events.times, order))
     pieces = [subject_bytes, source_bytes, time_bytes]
