@@ -1,0 +1,426 @@
+"""The AWS adapter against botocore's own service model and scripted answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+from botocore import exceptions as botocore_errors
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+from botocore.session import get_session
+from botocore.stub import Stubber
+
+from builders import LICENSE_ARN, at, metering_record
+from meterbridge.adapters.marketplaces.aws import MAX_RECORDS, AwsMarketplace
+from meterbridge.adapters.marketplaces.aws_outcomes import KNOWN_CODES, STATUSES, verdict_of
+from meterbridge.adapters.marketplaces.pacing import CallPacer
+from meterbridge.application.ports import ReportResult, Submission
+from meterbridge.domain.errors import InvariantError, MarketplaceError
+from meterbridge.domain.metering_record import ReportOutcome
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.policy import policy_at
+
+SERVICE = get_session().get_service_model("meteringmarketplace")
+OPERATION = SERVICE.operation_model("BatchMeterUsage")
+Calls = list[list[dict[str, Any]]]
+
+
+def client_error(code: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": f"about {code}"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "BatchMeterUsage")
+
+
+class ScriptedClient:
+    """Answers each call by a function of its records; remembers the calls."""
+
+    def __init__(self, respond: Callable[[list[dict[str, Any]]], Mapping[str, Any]]) -> None:
+        self._respond = respond
+        self.calls: Calls = []
+
+    def batch_meter_usage(self, **request: Any) -> Mapping[str, Any]:
+        self.calls.append(request["UsageRecords"])
+        return self._respond(request["UsageRecords"])
+
+
+def pacer() -> CallPacer:
+    return CallPacer(10, monotonic=lambda: 0.0, sleep=lambda _: None, jitter=lambda: 0.0)
+
+
+def marketplace(client: Any) -> AwsMarketplace:
+    return AwsMarketplace(client, pacer())
+
+
+def submissions(*codes: str) -> list[Submission]:
+    build = marketplace(None).build
+    return [build(metering_record(code=code)) for code in codes]
+
+
+def submit(
+    respond: Callable[[list[dict[str, Any]]], Mapping[str, Any]], *codes: str
+) -> tuple[dict[str, ReportResult], Calls]:
+    client = ScriptedClient(respond)
+    results = marketplace(client).submit(submissions(*codes))
+    assert len(results) == len(codes)
+    return {result.key.dimension: result for result in results}, client.calls
+
+
+def success(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return {
+        "Results": [
+            {
+                "UsageRecord": record,
+                "MeteringRecordId": f"id-{record['Dimension']}",
+                "Status": "Success",
+            }
+            for record in records
+        ],
+        "UnprocessedRecords": [],
+    }
+
+
+def raises(error: Exception) -> Callable[[list[dict[str, Any]]], Mapping[str, Any]]:
+    def respond(_: list[dict[str, Any]]) -> Mapping[str, Any]:
+        raise error
+
+    return respond
+
+
+def refuses(code: str, *poison: str) -> Callable[[list[dict[str, Any]]], Mapping[str, Any]]:
+    """The whole call, while it holds a poisoned dimension."""
+
+    def respond(records: list[dict[str, Any]]) -> Mapping[str, Any]:
+        if {record["Dimension"] for record in records} & set(poison):
+            raise client_error(code)
+        return success(records)
+
+    return respond
+
+
+class TestTheServiceModel:
+    def test_every_status_is_mapped(self) -> None:
+        assert set(SERVICE.shape_for("UsageRecordResultStatus").enum) == set(STATUSES)
+
+    def test_every_error_of_the_operation_is_mapped(self) -> None:
+        assert {shape.error_code for shape in OPERATION.error_shapes} <= KNOWN_CODES
+
+    def test_every_outcome_of_the_tables_is_the_one_meant(self) -> None:
+        assert {
+            shape.error_code: verdict_of(client_error(shape.error_code)).outcome
+            for shape in OPERATION.error_shapes
+            if shape.error_code != "DisabledApiException"
+        } == {
+            "InternalServiceErrorException": ReportOutcome.RETRY,
+            "InvalidCustomerIdentifierException": ReportOutcome.NOT_ENTITLED,
+            "InvalidLicenseException": ReportOutcome.NOT_ENTITLED,
+            "InvalidProductCodeException": ReportOutcome.INVALID,
+            "InvalidTagException": ReportOutcome.INVALID,
+            "InvalidUsageAllocationsException": ReportOutcome.INVALID,
+            "InvalidUsageDimensionException": ReportOutcome.INVALID,
+            "ThrottlingException": ReportOutcome.RETRY,
+            "TimestampOutOfBoundsException": ReportOutcome.EXPIRED,
+        }
+
+    def test_the_batch_limit_is_the_models_and_the_policys(self) -> None:
+        limit = SERVICE.shape_for("UsageRecordList").metadata["max"]
+        policy = policy_at(Channel.AWS, at("2026-11-24T12"))
+        assert limit == MAX_RECORDS == policy.max_batch
+
+    def test_a_built_record_passes_botocores_validation_and_its_wire_form(self) -> None:
+        client = boto3.client(
+            "meteringmarketplace",
+            region_name="us-east-1",
+            aws_access_key_id="a",
+            aws_secret_access_key="s",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        expected = {
+            "UsageRecords": [
+                {
+                    "Timestamp": datetime(2026, 11, 24, 10, tzinfo=UTC),
+                    "Dimension": "requests",
+                    "CustomerAWSAccountId": "111122223333",
+                    "LicenseArn": LICENSE_ARN,
+                    "QuantityAsDecimal": "12.5",
+                }
+            ]
+        }
+        with Stubber(client) as stubber:
+            stubber.add_response("batch_meter_usage", success(expected["UsageRecords"]), expected)
+            results = marketplace(client).submit(
+                [marketplace(client).build(metering_record(quantity="12.50"))]
+            )
+        client.close()
+        assert [result.outcome for result in results] == [ReportOutcome.ACCEPTED]
+
+
+class TestBuild:
+    def test_the_same_record_always_builds_the_same_entry(self) -> None:
+        built = marketplace(None).build(metering_record(quantity="17.000"))
+        assert built == marketplace(None).build(metering_record(quantity="17"))
+        assert built.entry == {
+            "Timestamp": "2026-11-24T10:00:00Z",
+            "Dimension": "requests",
+            "CustomerAWSAccountId": "111122223333",
+            "LicenseArn": LICENSE_ARN,
+            "QuantityAsDecimal": "17",
+        }
+
+    @pytest.mark.parametrize(
+        ("moment", "sent"),
+        [
+            ("2026-11-24T10:17:03", "2026-11-24T10:17:03Z"),
+            ("2026-11-24T10:17:03.000001", "2026-11-24T10:17:04Z"),
+            ("2026-11-24T10:59:59.5", "2026-11-24T10:59:59Z"),
+        ],
+    )
+    def test_time_goes_out_in_whole_seconds_not_before_the_start_and_within_the_hour(
+        self, moment: str, sent: str
+    ) -> None:
+        record = metering_record(reported_hour_start=at(moment))
+        assert marketplace(None).build(record).entry["Timestamp"] == sent
+
+    @pytest.mark.parametrize("quantity", ["0", "0.000001", "9999999999.999999"])
+    def test_quantities_at_the_limits_are_sent(self, quantity: str) -> None:
+        entry = marketplace(None).build(metering_record(quantity=quantity)).entry
+        assert entry["QuantityAsDecimal"] == quantity
+
+    @pytest.mark.parametrize("quantity", ["-1", "0.0000001", "10000000000"])
+    def test_a_quantity_that_aws_cannot_take_is_a_defect(self, quantity: str) -> None:
+        with pytest.raises(InvariantError, match="quantity"):
+            marketplace(None).build(metering_record(quantity=quantity))
+
+    @pytest.mark.parametrize("missing", ["customer_aws_account_id", "license_arn"])
+    def test_a_buyer_that_cannot_be_named_is_a_defect(self, missing: str) -> None:
+        buyer = {"customer_aws_account_id": "111122223333", "license_arn": LICENSE_ARN, missing: ""}
+        with pytest.raises(InvariantError, match="licence"):
+            marketplace(None).build(metering_record(buyer=buyer))
+
+
+class TestAnswersPerRecord:
+    def test_success_brings_the_receipt(self) -> None:
+        results, calls = submit(success, "a", "b")
+        assert {code: (r.outcome, r.receipt) for code, r in results.items()} == {
+            "a": (ReportOutcome.ACCEPTED, "id-a"),
+            "b": (ReportOutcome.ACCEPTED, "id-b"),
+        }
+        assert len(calls) == 1
+
+    def test_statuses_are_read_per_record_and_in_any_order(self) -> None:
+        def respond(records: list[dict[str, Any]]) -> Mapping[str, Any]:
+            a, b, c, d = records
+            return {
+                "Results": [
+                    {"UsageRecord": c, "Status": "CustomerNotSubscribed"},
+                    {"UsageRecord": b, "Status": "DuplicateRecord"},
+                    {"UsageRecord": a, "Status": "Success", "MeteringRecordId": "id-a"},
+                ],
+                "UnprocessedRecords": [d],
+            }
+
+        results, _ = submit(respond, "a", "b", "c", "d")
+        assert {code: (r.outcome, r.code, r.reached) for code, r in results.items()} == {
+            "a": (ReportOutcome.ACCEPTED, "Success", True),
+            "b": (ReportOutcome.CONFLICT, "DuplicateRecord", True),
+            "c": (ReportOutcome.NOT_ENTITLED, "CustomerNotSubscribed", False),
+            "d": (ReportOutcome.RETRY, "UnprocessedRecords", False),
+        }
+
+    @pytest.mark.parametrize(
+        "response", [{}, {"Results": []}, {"Results": [{"Status": "Success"}]}]
+    )
+    def test_an_answer_that_leaves_a_record_out_is_no_success(
+        self, response: Mapping[str, Any]
+    ) -> None:
+        results, _ = submit(lambda _: response, "a")
+        assert (results["a"].outcome, results["a"].reached) == (ReportOutcome.RETRY, True)
+
+    def test_a_status_we_do_not_know_is_no_success(self) -> None:
+        def respond(records: list[dict[str, Any]]) -> Mapping[str, Any]:
+            return {"Results": [{"UsageRecord": records[0], "Status": "Deferred"}]}
+
+        results, _ = submit(respond, "a")
+        assert (results["a"].outcome, results["a"].code, results["a"].reached) == (
+            ReportOutcome.RETRY,
+            "Deferred",
+            True,
+        )
+
+    def test_another_hours_echo_is_not_taken_for_ours(self) -> None:
+        def respond(records: list[dict[str, Any]]) -> Mapping[str, Any]:
+            return success([{**records[0], "Timestamp": datetime(2026, 11, 24, 9, tzinfo=UTC)}])
+
+        results, _ = submit(respond, "a")
+        assert results["a"].outcome is ReportOutcome.RETRY
+
+
+class TestPoisonedBatches:
+    CODES = tuple(f"d{number:02d}" for number in range(25))
+
+    @pytest.mark.parametrize(
+        ("code", "outcome"),
+        [
+            ("TimestampOutOfBoundsException", ReportOutcome.EXPIRED),
+            ("InvalidUsageDimensionException", ReportOutcome.INVALID),
+            ("InvalidLicenseException", ReportOutcome.NOT_ENTITLED),
+            ("TooManyTagsException", ReportOutcome.INVALID),
+            ("ValidationException", ReportOutcome.INVALID),
+        ],
+    )
+    def test_one_bad_record_is_found_and_all_others_are_sent(
+        self, code: str, outcome: ReportOutcome
+    ) -> None:
+        results, calls = submit(refuses(code, "d07"), *self.CODES)
+        assert (results["d07"].outcome, results["d07"].reached) == (outcome, False)
+        others = {each: result.outcome for each, result in results.items() if each != "d07"}
+        assert others == dict.fromkeys(set(self.CODES) - {"d07"}, ReportOutcome.ACCEPTED)
+        assert len(calls) <= 11
+
+    def test_bisection_is_bounded_when_every_record_is_bad(self) -> None:
+        results, calls = submit(refuses("InvalidTagException", *self.CODES), *self.CODES)
+        assert {result.outcome for result in results.values()} == {ReportOutcome.INVALID}
+        assert len(calls) == 49
+
+    def test_no_record_is_sent_in_two_calls_that_were_taken(self) -> None:
+        _, calls = submit(refuses("InvalidTagException", "d03", "d24"), *self.CODES)
+        taken = [
+            record["Dimension"]
+            for call in calls
+            for record in call
+            if not {"d03", "d24"} & {other["Dimension"] for other in call}
+        ]
+        assert sorted(taken) == sorted(set(self.CODES) - {"d03", "d24"})
+
+    def test_an_unknown_refusal_is_isolated_and_burns_nothing(self) -> None:
+        results, _ = submit(refuses("BrandNewException", "d01"), *self.CODES[:4])
+        assert (results["d01"].outcome, results["d01"].reached) == (ReportOutcome.RETRY, True)
+        assert results["d00"].outcome is ReportOutcome.ACCEPTED
+
+    def test_two_submissions_of_one_usage_record_never_share_a_call(self) -> None:
+        build = marketplace(None).build
+        twins = [build(metering_record(agreement_id=each)) for each in ("agr_1", "agr_2")]
+        client = ScriptedClient(success)
+        results = marketplace(client).submit(twins)
+        assert [len(call) for call in client.calls] == [1, 1]
+        assert sorted(result.key.agreement_id for result in results) == ["agr_1", "agr_2"]
+
+
+class TestWholeCallFailures:
+    @pytest.mark.parametrize(
+        ("error", "reached"),
+        [
+            (client_error("ThrottlingException"), False),
+            (client_error("TooManyRequests", 429), False),
+            (client_error("InternalServiceErrorException", 500), True),
+            (client_error("ServiceUnavailable", 503), True),
+            (client_error("", 502), True),
+            (botocore_errors.ConnectionClosedError(endpoint_url="u"), True),
+            (botocore_errors.ReadTimeoutError(endpoint_url="u"), True),
+            (botocore_errors.HTTPClientError(error="reset"), True),
+            (ResponseParserError("not JSON"), True),
+            (botocore_errors.EndpointConnectionError(endpoint_url="u"), False),
+            (botocore_errors.ConnectTimeoutError(endpoint_url="u"), False),
+        ],
+    )
+    def test_a_call_without_a_verdict_is_repeated_later(
+        self, error: Exception, reached: bool
+    ) -> None:
+        results, calls = submit(raises(error), "a", "b")
+        assert {(r.outcome, r.reached) for r in results.values()} == {
+            (ReportOutcome.RETRY, reached)
+        }
+        assert len(calls) == 1
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            client_error("AccessDeniedException"),
+            client_error("DisabledApiException"),
+            client_error("ExpiredTokenException"),
+            client_error("InvalidSignatureException"),
+            client_error("UnrecognizedClientException"),
+            botocore_errors.NoCredentialsError(),
+            botocore_errors.NoRegionError(),
+        ],
+    )
+    def test_when_aws_cannot_be_asked_no_record_is_judged(self, error: Exception) -> None:
+        with pytest.raises(MarketplaceError):
+            submit(raises(error), "a", "b")
+
+    def test_losing_access_in_the_middle_keeps_what_was_answered(self) -> None:
+        calls = 0
+
+        def respond(records: list[dict[str, Any]]) -> Mapping[str, Any]:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise client_error("InvalidTagException")
+            if calls == 2:
+                return success(records)
+            raise client_error("ExpiredTokenException")
+
+        results, _ = submit(respond, "a", "b", "c", "d")
+        assert {code: (r.outcome, r.code) for code, r in results.items()} == {
+            "a": (ReportOutcome.ACCEPTED, "Success"),
+            "b": (ReportOutcome.ACCEPTED, "Success"),
+            "c": (ReportOutcome.RETRY, "NotAsked"),
+            "d": (ReportOutcome.RETRY, "NotAsked"),
+        }
+        assert not results["c"].reached
+
+    def test_every_transport_error_of_botocore_has_a_meaning(self) -> None:
+        def descendants(kind: type[Exception]) -> Iterator[type[Exception]]:
+            for each in kind.__subclasses__():
+                yield each
+                yield from descendants(each)
+
+        for kind in descendants(botocore_errors.BotoCoreError):
+            error = kind.__new__(kind)
+            Exception.__init__(error, "made up")
+            try:
+                verdict = verdict_of(error)
+            except MarketplaceError:
+                continue
+            assert verdict.outcome in (ReportOutcome.RETRY, ReportOutcome.INVALID)
+
+
+class TestWhatCannotBeABatch:
+    def test_more_records_than_a_call_takes(self) -> None:
+        with pytest.raises(InvariantError, match="26"):
+            marketplace(None).submit(submissions(*(f"d{number}" for number in range(26))))
+
+    def test_records_of_two_products(self) -> None:
+        build = marketplace(None).build
+        mixed = [build(metering_record(code=c, product_id=f"prd_{c}")) for c in "ab"]
+        with pytest.raises(InvariantError, match="one product"):
+            marketplace(None).submit(mixed)
+
+    def test_a_body_of_a_megabyte(self) -> None:
+        with pytest.raises(InvariantError, match="bytes"):
+            marketplace(None).submit(submissions("d" * 1_000_000))
+
+    def test_nothing_is_sent_for_nothing(self) -> None:
+        assert marketplace(None).submit([]) == []
+
+
+def test_quantities_never_pass_through_a_float() -> None:
+    sent: list[str] = []
+
+    def respond(records: list[dict[str, Any]]) -> Mapping[str, Any]:
+        sent.extend(record["QuantityAsDecimal"] for record in records)
+        return success(records)
+
+    build = marketplace(None).build
+    marketplace(ScriptedClient(respond)).submit([build(metering_record(quantity="0.1"))])
+    marketplace(ScriptedClient(respond)).submit(
+        [build(metering_record(quantity=Decimal("1234567890.123456")))]
+    )
+    assert sent == ["0.1", "1234567890.123456"]
