@@ -1,7 +1,8 @@
 """Meter states: what one meter knows of one customer, group and hour; exact, frozen, mergeable.
 
 States of one group over different hours merge into the state of the longer period. Sums, counts,
-extremes and sets also merge within an hour; a latest value and a gauge need their hours in order.
+extremes and sets also merge within an hour; latest values need their hours in order. Gauges do not
+merge: they are integrated over their states.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from typing import Any, Self
 import msgspec
 
 from meterbridge.domain.errors import InvariantError
-from meterbridge.domain.money import exact_sum, multiply, quotient
+from meterbridge.domain.events import MAX_AGE, MICROSECOND
+from meterbridge.domain.money import ZERO, exact_sum, multiply, quotient
 
 DIGEST_SIZE = 16
 MICROSECONDS_PER_HOUR = 3_600_000_000
+GAUGE_HOLD = MAX_AGE
+"""How long a gauge keeps a value that is not stated again."""
+
+_HOLD = GAUGE_HOLD // MICROSECOND
 _DIGESTS_PER_PART = 8_192
 
 
@@ -25,7 +31,7 @@ class MeterState(msgspec.Struct, frozen=True):
 
     @property
     def quantity(self) -> Decimal:
-        """The aggregate. A gauge has none without the span: see GaugeState.integral."""
+        """The aggregate. A gauge has none without a span: see gauge_integral."""
         raise InvariantError(f"{type(self).__name__} has no quantity of its own")
 
     def merged(self, later: Self) -> Self:
@@ -178,22 +184,31 @@ class GaugeState(MeterState, frozen=True, tag_field="k", tag="time_weighted"):
     last_value: Decimal
     inner: Decimal
 
-    def merged(self, later: GaugeState) -> GaugeState:
-        if later.first_at < self.last_at:
-            raise InvariantError("gauges merge in order of time")
-        between = multiply(self.last_value, Decimal(later.first_at - self.last_at))
-        return GaugeState(
-            self.first_at,
-            later.last_at,
-            later.last_value,
-            exact_sum((self.inner, between, later.inner)),
-        )
 
-    def integral(self, start: int, end: int, opening: Decimal) -> Decimal:
-        """Over [start, end) in unit·µs, with the value `opening` until the first event."""
-        before = multiply(opening, Decimal(self.first_at - start))
-        after = multiply(self.last_value, Decimal(end - self.last_at))
-        return exact_sum((before, self.inner, after))
+def gauge_integral(states: Iterable[GaugeState], start: int, end: int) -> Decimal:
+    """A gauge's integral over [start, end), in unit·µs; times in µs since the epoch.
+
+    Before it is first stated a gauge is zero. A statement holds until the next one, and no longer
+    than GAUGE_HOLD, so that no more than so much history ever has to be known.
+
+    Args:
+        states: ascending; none of them reaches over start or end.
+    """
+    pieces = []
+    value, since = ZERO, start
+
+    def hold(until: int) -> None:
+        held = min(until, since + _HOLD) - max(since, start)
+        if held > 0:
+            pieces.append(multiply(value, Decimal(held)))
+
+    for state in states:
+        if state.first_at >= start:
+            hold(state.first_at)
+            pieces.append(state.inner)
+        value, since = state.last_value, state.last_at
+    hold(end)
+    return exact_sum(pieces)
 
 
 def unit_hours(integral: Decimal) -> Decimal:

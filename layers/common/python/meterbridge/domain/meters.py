@@ -12,14 +12,21 @@ from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from meterbridge.domain.errors import InvalidInputError
+from meterbridge.domain.errors import InvalidInputError, InvariantError
 from meterbridge.domain.event_filters import Filter as Filter
 from meterbridge.domain.event_filters import FilterOperator as FilterOperator
 from meterbridge.domain.event_filters import path_keys
-from meterbridge.domain.meter_states import GaugeState, UniqueState, unit_hours
+from meterbridge.domain.events import EPOCH, MICROSECOND
+from meterbridge.domain.meter_states import (
+    GAUGE_HOLD,
+    GaugeState,
+    UniqueState,
+    gauge_integral,
+    unit_hours,
+)
 from meterbridge.domain.meter_states import MeterState as MeterState
-from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
-from meterbridge.domain.windows import HOUR, BillingPeriod
+from meterbridge.domain.money import ZERO, exact_sum, subtract
+from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 
 if TYPE_CHECKING:
     from meterbridge.domain.usage import GroupKey, HourlyUsage
@@ -28,7 +35,6 @@ MAX_FILTERS = 20
 MAX_GROUP_BY = 5
 MAX_GROUPS = 10_000
 _GROUP_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class Aggregation(StrEnum):
@@ -134,7 +140,10 @@ class Meter:
 
         Raises:
             InvalidInputError: a wanted name is not one of the meter's group-by names.
+            InvariantError: the group was made under another definition of the meter.
         """
+        if len(group) != len(self.group_by):
+            raise InvariantError(f"{self.id} was folded with another group-by")
         values = dict(zip((by.name for by in self.group_by), group, strict=True))
         unknown = wanted.keys() - values.keys()
         if unknown:
@@ -147,7 +156,6 @@ def hourly_quantities(
     states: Mapping[datetime, MeterState],
     hours: Sequence[datetime],
     *,
-    opening: Decimal = ZERO,
     until: datetime | None = None,
 ) -> dict[datetime, Decimal]:
     """The billable quantity attributed to each of the hours, for one group of one customer.
@@ -158,15 +166,12 @@ def hourly_quantities(
     aggregate of the period.
 
     Args:
-        states: by hour. Reaching back to the start of the first hour's reset period; of a gauge
-            (TIME_WEIGHTED), which holds its value over hours without events, to its last change
-            before, or else `opening` says what it held.
+        states: by hour, from `context_start` of the first hour on.
         hours: ascending.
-        opening: a gauge's value at the start of the earliest of states and hours.
         until: a full hour. The reset period in which it falls ends there, and nothing is
             attributed from then on: an agreement's end.
     """
-    found = _attributed(meter, states, hours, opening, until)
+    found = _attributed(meter, states, hours, until)
     return {hour: found.get(hour, ZERO) for hour in hours}
 
 
@@ -176,7 +181,6 @@ def quantities(
     hours: Sequence[datetime],
     wanted: Mapping[str, str],
     *,
-    openings: Mapping[GroupKey, Decimal] | None = None,
     until: datetime | None = None,
 ) -> dict[datetime, Decimal]:
     """As hourly_quantities, summed over the groups that have the wanted values.
@@ -188,13 +192,9 @@ def quantities(
         InvalidInputError: a wanted name is not one of the meter's group-by names.
     """
     totals = dict.fromkeys(hours, ZERO)
-    openings = openings or {}
-    states = states_of(rows, meter)
-    for group in states.keys() | openings.keys():
+    for group, states in states_of(rows, meter).items():
         if meter.selects(group, wanted):
-            opening = openings.get(group, ZERO)
-            found = _attributed(meter, states.get(group, {}), hours, opening, until)
-            for hour, quantity in found.items():
+            for hour, quantity in _attributed(meter, states, hours, until).items():
                 totals[hour] = exact_sum((totals[hour], quantity))
     return totals
 
@@ -211,24 +211,18 @@ def states_of(
 
 
 def context_start(meter: Meter, hour: datetime) -> datetime:
-    """From where on states are needed to know an hour's quantity (gauges: and their opening)."""
-    return hour if meter.aggregation in ADDITIVE else meter.reset.bounds(hour)[0]
-
-
-def closing_gauge(
-    states: Mapping[datetime, MeterState], end: datetime, opening: Decimal
-) -> Decimal:
-    """What a gauge holds at a full hour, from its states before then."""
-    before = max((hour for hour in states if hour < end), default=None)
-    last = states[before] if before is not None else None
-    return last.last_value if isinstance(last, GaugeState) else opening
+    """From where on states are needed to know an hour's quantity."""
+    if meter.aggregation in ADDITIVE:
+        return hour
+    start, _ = meter.reset.bounds(hour)
+    gauge = meter.aggregation is Aggregation.TIME_WEIGHTED
+    return hour_of(start - GAUGE_HOLD) if gauge else start
 
 
 def _attributed(
     meter: Meter,
     states: Mapping[datetime, MeterState],
     hours: Sequence[datetime],
-    opening: Decimal,
     until: datetime | None,
 ) -> dict[datetime, Decimal]:
     wanted = [hour for hour in hours if until is None or hour < until]
@@ -246,10 +240,8 @@ def _attributed(
         elif last_hour not in period_hours:
             continue
         elif meter.aggregation is Aggregation.TIME_WEIGHTED:
-            before = states[ascending[first - 1]] if first else None
-            held = before.last_value if isinstance(before, GaugeState) else opening
-            span = _microseconds(start), _microseconds(last_hour + HOUR)
-            found[last_hour] = _gauge_hours([states[hour] for hour in inside], *span, held)
+            gauges = [states[hour] for hour in [*ascending[max(first - 1, 0) : first], *inside]]
+            found[last_hour] = _gauge_hours(gauges, start, last_hour + HOUR)
         elif inside:
             found[last_hour] = _merged([states[hour] for hour in inside]).quantity
     return found
@@ -278,12 +270,10 @@ def _merged(states: Sequence[MeterState]) -> MeterState:
     return total
 
 
-def _gauge_hours(states: Sequence[MeterState], start: int, end: int, held: Decimal) -> Decimal:
-    total = _merged(states) if states else None
-    if isinstance(total, GaugeState):
-        return unit_hours(total.integral(start, end, held))
-    return unit_hours(multiply(held, Decimal(end - start)))
+def _gauge_hours(states: Sequence[MeterState], start: datetime, end: datetime) -> Decimal:
+    gauges = [state for state in states if isinstance(state, GaugeState)]
+    return unit_hours(gauge_integral(gauges, _microseconds(start), _microseconds(end)))
 
 
 def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // MICROSECOND
