@@ -1,0 +1,325 @@
+"""The whole pipeline in one process: real use cases over fakes, and a strict AWS to report to.
+
+An independent oracle knows what was used: each fact once, in plain sums.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from builders import GRACE, LICENSE_ARN, agreement, dimension, offering, product
+from fakes.clock import FakeClock
+from fakes.ledger import FakeLedger
+from fakes.registry import FakeRegistry
+from fakes.settle_queue import FakeSettleQueue
+from fakes.usage_log import FakeUsageLog
+from fakes.usage_store import FakeUsageStore
+from killing import Fuse, Fused, Killed
+from meterbridge.adapters.marketplaces.aws import AwsMarketplace
+from meterbridge.adapters.marketplaces.pacing import CallPacer
+from meterbridge.application.aggregate_usage import aggregate_usage
+from meterbridge.application.close_windows import close_windows
+from meterbridge.application.fold_partitions import KeptFolds
+from meterbridge.application.report_usage import ReportLimits, report_usage
+from meterbridge.application.settle_agreements import settle_agreement
+from meterbridge.application.statement import statement
+from meterbridge.domain.agreements import AwsBuyerReference, Customer
+from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.meters import Aggregation, Meter
+from meterbridge.domain.offerings import QuantityKind
+from meterbridge.domain.partitions import Partition
+from meterbridge.domain.statement import Bucket, Statement
+from meterbridge.domain.usage import HourlyUsage
+from meterbridge.domain.usage_log import SegmentDraft, pack_events
+from meterbridge.domain.windows import BillingPeriod
+from sandbox.marketplaces.aws.catalog import Agreement as SandboxAgreement
+from sandbox.marketplaces.aws.catalog import Dimension as SandboxDimension
+from sandbox.marketplaces.aws.catalog import Product as SandboxProduct
+from sandbox.marketplaces.aws.errors import AwsError
+from sandbox.marketplaces.aws.metering import AwsMetering, Status
+from sandbox.marketplaces.aws.records import read_batch
+
+SUBJECTS = ("acme", "globex")
+
+
+METERS = (
+    Meter("mtr_requests", "prd_llm", "requests", "llm.request", Aggregation.COUNT),
+    Meter("mtr_tokens", "prd_llm", "tokens", "llm.request", Aggregation.SUM, value_path="tokens"),
+)
+DIMENSIONS = (
+    dimension(),
+    dimension(code="tokens_k", meter_id="mtr_tokens", units_per_quantity=Decimal(1000)),
+    dimension(code="tokens", meter_id="mtr_tokens", quantity_kind=QuantityKind.DECIMAL),
+)
+
+
+def license_of(subject: str) -> str:
+    return f"{LICENSE_ARN}{SUBJECTS.index(subject)}"
+
+
+def account_of(subject: str) -> str:
+    return f"11112222333{SUBJECTS.index(subject)}"
+
+
+@dataclass
+class StrictAws:
+    """boto3's `batch_meter_usage` over the sandbox's rules, without HTTP."""
+
+    clock: FakeClock
+    metering: AwsMetering
+    lose_answers: int = 0
+    refuse: str = ""
+
+    def batch_meter_usage(self, **request: Any) -> dict[str, Any]:
+        if self.refuse:
+            raise ClientError({"Error": {"Code": self.refuse, "Message": ""}}, "BatchMeterUsage")
+        body = json.dumps(request, default=lambda moment: moment.timestamp()).encode()
+        try:
+            batch = read_batch(body, self.metering.settings)
+            results = self.metering.meter(batch, region="us-east-1", now=self.clock.now())
+        except AwsError as exc:
+            error = {"Error": {"Code": exc.code, "Message": str(exc)}}
+            raise ClientError(error, "BatchMeterUsage") from exc
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise ConnectionClosedError(endpoint_url="sandbox")
+        sent = request["UsageRecords"]
+        return {
+            "Results": [
+                {
+                    "UsageRecord": echo,
+                    "Status": str(result.status),
+                    "MeteringRecordId": result.record_id,
+                }
+                for echo, result in zip(sent, results, strict=True)
+                if result.status is not Status.UNPROCESSED
+            ],
+            "UnprocessedRecords": [],
+        }
+
+    def billed(self) -> dict[tuple[str, str], Decimal]:
+        """Accepted quantity by licence and dimension."""
+        totals: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for row in self.metering.bill.values():
+            totals[(row.agreement, row.dimension)] += row.quantity
+        return dict(totals)
+
+
+def unpaced() -> CallPacer:
+    """Calls as fast as the test can."""
+    return CallPacer(10, monotonic=lambda: 0, sleep=lambda _seconds: None, jitter=lambda: 0)
+
+
+class KillableUsageLog(FakeUsageLog):
+    """Can be killed around every single write of an append."""
+
+    def __init__(self, clock: FakeClock, fuse: Fuse) -> None:
+        super().__init__(clock)
+        self._fuse = fuse
+
+    def _note(self, partition: Partition, received_at: datetime) -> None:
+        self._fuse.around(lambda: super(KillableUsageLog, self)._note(partition, received_at))
+
+    def _store(self, draft: SegmentDraft, received_at: datetime) -> None:
+        self._fuse.around(lambda: super(KillableUsageLog, self)._store(draft, received_at))
+
+
+class KillableUsageStore(FakeUsageStore):
+    """Can be killed between the rows of a fold."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        super().__init__()
+        self._fuse = fuse
+
+    def _put_row(self, row: HourlyUsage) -> None:
+        self._fuse.around(lambda: super(KillableUsageStore, self)._put_row(row))
+
+
+class World:
+    """Everything, with one fuse around all calls to the outside."""
+
+    def __init__(self, now: datetime) -> None:
+        self.clock = FakeClock(now)
+        self.started_at = now
+        self.fuse = Fuse()
+        self.real_log = KillableUsageLog(self.clock, self.fuse)
+        self.real_ledger = FakeLedger()
+        self.real_registry = FakeRegistry()
+        self.aws = StrictAws(self.clock, AwsMetering())
+        fuse = self.fuse
+        self.log: Any = Fused(self.real_log, fuse, "read", "arrivals")
+        self.usage: Any = Fused(
+            KillableUsageStore(fuse), fuse, "advance", "set_cursor", "head", "hourly"
+        )
+        self.ledger: Any = Fused(
+            self.real_ledger, fuse, "commit", "save", "head", "records", "pending"
+        )
+        self.registry: Any = Fused(self.real_registry, fuse, "agreement", "suspend", "catalog")
+        self.queue: Any = Fused(FakeSettleQueue(), fuse, "enqueue")
+        self.marketplace = AwsMarketplace(Fused(self.aws, fuse, "batch_meter_usage"), unpaced())
+        self.kept = KeptFolds()
+        self.facts: dict[tuple[str, str, str], UsageEvent] = {}
+        self._set_up()
+
+    def _set_up(self) -> None:
+        registry, start = self.real_registry, self.started_at - timedelta(days=3)
+        registry.add_product(product())
+        for meter in METERS:
+            registry.add_meter(meter)
+        versions = {meter.id: registry.meter_entry(meter.id).version for meter in METERS}
+        registry.add_offering(offering(*DIMENSIONS), versions)
+        self.aws.metering.products["prodcode123"] = SandboxProduct(
+            "prodcode123", {each.code: SandboxDimension(each.code) for each in DIMENSIONS}
+        )
+        for subject in SUBJECTS:
+            registry.add_customer(Customer(subject))
+            registry.add_agreement(
+                agreement(
+                    id=f"agr_{subject}",
+                    customer_id=subject,
+                    starts_at=start,
+                    aws=AwsBuyerReference(account_of(subject), license_of(subject)),
+                )
+            )
+            self.aws.metering.agreements[license_of(subject)] = SandboxAgreement(
+                product_code="prodcode123",
+                account_id=account_of(subject),
+                license_arn=license_of(subject),
+                start=start,
+            )
+
+    def send(self, events: Sequence[UsageEvent]) -> None:
+        """What a client saw acknowledged is a fact; so is what was stored before a kill."""
+        received_at = self.clock.now()
+        drafts = pack_events(events, self.real_registry.shard_plan())
+        self.log.append(drafts, received_at)
+        for event in events:
+            self.facts.setdefault((event.subject, event.source, event.id), event)
+
+    def aggregate(self) -> None:
+        """The stream names everything that was ever written, so also twice and late."""
+        failed = aggregate_usage(
+            self.real_log.partitions(),
+            log=self.log,
+            usage=self.usage,
+            registry=self.registry,
+            clock=self.clock,
+            kept=self.kept,
+        )
+        assert failed == {}
+
+    def sweep(self) -> None:
+        close_windows(
+            log=self.log,
+            usage=self.usage,
+            registry=self.registry,
+            queue=self.queue,
+            clock=self.clock,
+            grace=GRACE,
+        )
+
+    def settle(self, agreement_id: str) -> None:
+        settle_agreement(
+            agreement_id,
+            registry=self.registry,
+            usage=self.usage,
+            ledger=self.ledger,
+            clock=self.clock,
+            grace=GRACE,
+        )
+
+    def drain(self) -> None:
+        """Settle what was queued. A message is gone only once its agreement is settled."""
+        for agreement_id in list(dict.fromkeys(self.queue.agreement_ids)):
+            self.settle(agreement_id)
+        self.queue.drain()
+
+    def report(self) -> None:
+        report_usage(
+            marketplace=self.marketplace,
+            ledger=self.ledger,
+            registry=self.registry,
+            clock=self.clock,
+            limits=ReportLimits(workers=1, rounds=1),
+            backoff=lambda _round: None,
+            may_continue=lambda: True,
+        )
+
+    def cycle(self) -> None:
+        """One round of the schedules."""
+        self.sweep()
+        self.drain()
+        self.report()
+
+    def run_killed(self, step: Callable[[], None], at: int | None) -> bool:
+        """Run a step and kill it at a half-step; whether it was killed."""
+        self.fuse.arm(at)
+        try:
+            step()
+        except Killed:
+            self.kept = KeptFolds()
+            return True
+        finally:
+            self.fuse.arm(None)
+        return False
+
+    def settle_down(self, hours: int = 4) -> None:
+        """Let the schedules run undisturbed for some hours."""
+        for _ in range(4 * hours):
+            self.clock.advance(timedelta(minutes=15))
+            self.cycle()
+        self.report()
+
+    def used(self, subject: str) -> dict[str, Decimal]:
+        """The oracle: each fact once, in plain sums, by dimension code in metered quantity."""
+        own = [event for event in self.facts.values() if event.subject == subject]
+        tokens = sum((Decimal(event.values["tokens"]) for event in own), Decimal(0))
+        return {"requests": Decimal(len(own)), "tokens_k": tokens, "tokens": tokens}
+
+    def statements(self, subject: str) -> list[Statement]:
+        """Of every month that the test may have touched."""
+        period = BillingPeriod.of(self.started_at - timedelta(days=3))
+        found = []
+        while period <= BillingPeriod.of(self.clock.now()):
+            found.append(
+                statement(
+                    f"agr_{subject}",
+                    period,
+                    registry=self.real_registry,
+                    usage=self.usage,
+                    ledger=self.real_ledger,
+                    clock=self.clock,
+                )
+            )
+            period = period.next
+        return found
+
+    def check_books(self) -> None:
+        """Every statement balances, and the marketplace billed what was used, less what is carried.
+
+        Raises:
+            AssertionError: a unit was lost or billed twice.
+        """
+        billed = self.aws.billed()
+        for subject in SUBJECTS:
+            statements = self.statements(subject)
+            used = self.used(subject)
+            for position, one in enumerate(DIMENSIONS):
+                lines = [each.lines[position] for each in statements]
+                assert [line.difference for line in lines] == [0] * len(lines)
+                assert sum(line.metered for line in lines) == used[one.code]
+                carried = sum(line.buckets[Bucket.CARRIED] for line in lines)
+                step = one.units_per_quantity * (
+                    1 if one.quantity_kind is QuantityKind.INTEGER else Decimal("0.000001")
+                )
+                assert 0 <= carried < step
+                accepted = billed.get((license_of(subject), one.code), Decimal(0))
+                assert accepted * one.units_per_quantity + carried == used[one.code]
