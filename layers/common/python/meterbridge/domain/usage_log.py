@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 
 from meterbridge.domain.columns import coded, pack_coded, pack_named, pack_texts, pack_values
-from meterbridge.domain.errors import InvariantError
+from meterbridge.domain.errors import InvalidInputError, InvariantError
 from meterbridge.domain.events import EPOCH, EventColumns, UsageEvent
 from meterbridge.domain.int_columns import pack_rising
 from meterbridge.domain.partitions import Partition, ShardPlan, shard_number
@@ -36,6 +36,9 @@ __all__ = [
 
 MAX_SEGMENT_BYTES = 300_000
 """A DynamoDB item holds 400 KB with its names; larger segments are split."""
+
+MAX_KEYS = 256
+"""Most top-level keys of an event's data: each is a column."""
 
 _HOUR_MICROSECONDS = 3_600_000_000
 _COMPRESSION_LEVEL = 3
@@ -71,11 +74,14 @@ def pack(events: EventColumns, plan: ShardPlan) -> list[SegmentDraft]:
     """The segments of a batch of events, in order of partition.
 
     Raises:
-        InvalidInputError: an event's data are beyond the limits of `columns.check_value`.
+        InvalidInputError: an event's data have more than MAX_KEYS keys or a value beyond
+            the limits of `columns.check_value`.
         InvariantError: one event alone does not fit into a segment.
     """
     if not events.ids:
         return []
+    if max(map(len, events.values)) > MAX_KEYS:
+        raise InvalidInputError("event_too_large", f"data has more than {MAX_KEYS} keys", "/data")
     compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
     batch = _Batch(events, *coded(events.subjects))
     return [
