@@ -17,10 +17,11 @@ from infra.accepted_findings import accept
 from infra.queues import ServiceQueue
 from infra.schedule import Schedule
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ, WRITE, Storage
+from infra.storage import READ_LOG, READ_REGISTRY, READ_USAGE, WRITE_LEDGER, WRITE_USAGE, Storage
 
 _LONGEST = Duration.minutes(15)
-_SETTLE_TIMEOUT = Duration.minutes(2)
+# A message whose settling failed is tried again after six times this.
+_SETTLE_TIMEOUT = Duration.minutes(1)
 
 
 class Aggregation(Construct):
@@ -71,9 +72,9 @@ class Aggregation(Construct):
             memory_size=1769,
             environment=tables | log,
         )
-        storage.usage_log.allow(self.aggregate_usage, *READ)
-        storage.registry.allow(self.aggregate_usage, *READ)
-        storage.usage.allow(self.aggregate_usage, *READ, *WRITE)
+        storage.usage_log.allow(self.aggregate_usage, *READ_LOG)
+        storage.registry.allow(self.aggregate_usage, *READ_REGISTRY)
+        storage.usage.allow(self.aggregate_usage, *WRITE_USAGE)
         self.stream_mapping_id = self._read_stream()
 
         self.close_windows = ServiceFunction(
@@ -83,17 +84,12 @@ class Aggregation(Construct):
             platform=platform,
             timeout=_LONGEST,
             memory_size=1769,
-            environment=tables
-            | log
-            | ledger
-            | grace
-            | {"SETTLE_QUEUE_URL": self.settle_queue.queue_url},
+            environment=tables | log | grace | {"SETTLE_QUEUE_URL": self.settle_queue.queue_url},
             lost_events=self.lost_wake_ups,
         )
-        storage.usage_log.allow(self.close_windows, *READ)
-        storage.registry.allow(self.close_windows, *READ)
-        storage.usage.allow(self.close_windows, *READ, *WRITE)
-        storage.ledger.allow(self.close_windows, *READ, *WRITE)
+        storage.usage_log.allow(self.close_windows, *READ_LOG)
+        storage.registry.allow(self.close_windows, *READ_REGISTRY)
+        storage.usage.allow(self.close_windows, *WRITE_USAGE)
         allow_sending(self.settle_queue, self.close_windows)
         Schedule(
             self,
@@ -111,9 +107,9 @@ class Aggregation(Construct):
             memory_size=1024,
             environment=tables | ledger | grace,
         )
-        storage.usage.allow(self.settle_agreements, *READ)
-        storage.registry.allow(self.settle_agreements, *READ)
-        storage.ledger.allow(self.settle_agreements, *READ, *WRITE)
+        storage.usage.allow(self.settle_agreements, *READ_USAGE)
+        storage.registry.allow(self.settle_agreements, *READ_REGISTRY)
+        storage.ledger.allow(self.settle_agreements, *WRITE_LEDGER)
         self.settle_agreements.add_event_source(
             event_sources.SqsEventSource(
                 self.settle_queue, batch_size=10, report_batch_item_failures=True
@@ -162,6 +158,10 @@ class Aggregation(Construct):
             retry_attempts=10,
             max_record_age=Duration.hours(1),
             on_failure=event_sources.SqsDlq(self.lost_batches),
+            # Nothing is edited, and what expires needs no folding.
+            filters=[
+                lambda_.FilterCriteria.filter({"eventName": lambda_.FilterRule.is_equal("INSERT")})
+            ],
         )
         for grant in reading:
             grant.apply_before(mapping)

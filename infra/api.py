@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ, Storage
+from infra.storage import READ_REGISTRY, Storage
 
 _RATE_PER_SECOND = 1000
 _BURST = 2000
@@ -45,7 +45,7 @@ class Api(Construct):
             memory_size=512,
             environment={"REGISTRY_TABLE": storage.registry.table_name},
         )
-        storage.registry.allow(self.authorizer, *READ)
+        storage.registry.allow(self.authorizer, *READ_REGISTRY)
         self.http_api = apigateway.HttpApi(
             self,
             "HttpApi",

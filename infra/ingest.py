@@ -7,7 +7,7 @@ from constructs import Construct
 
 from infra.api import Api
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import APPEND, READ, Storage
+from infra.storage import APPEND_LOG, READ_REGISTRY, Storage
 
 
 class Ingest(Construct):
@@ -39,6 +39,6 @@ class Ingest(Construct):
                 "REGISTRY_TABLE": storage.registry.table_name,
             },
         )
-        storage.usage_log.allow(self.function, *APPEND)
-        storage.registry.allow(self.function, *READ)
+        storage.usage_log.allow(self.function, *APPEND_LOG)
+        storage.registry.allow(self.function, *READ_REGISTRY)
         api.route("POST", "/v1/events", self.function)

@@ -9,7 +9,7 @@ from infra.aggregation import allow_sending
 from infra.api import Api
 from infra.queues import ServiceQueue
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ, WRITE, Storage
+from infra.storage import READ_LOG, READ_USAGE, WRITE_LEDGER, WRITE_REGISTRY, Storage
 
 
 class Management(Construct):
@@ -49,9 +49,9 @@ class Management(Construct):
                 "GRACE_MINUTES": str(platform.config.grace_minutes),
             },
         )
-        storage.registry.allow(self.function, *READ, *WRITE)
-        storage.ledger.allow(self.function, *READ, *WRITE)
-        storage.usage.allow(self.function, *READ)
-        storage.usage_log.allow(self.function, *READ)
+        storage.registry.allow(self.function, *WRITE_REGISTRY)
+        storage.ledger.allow(self.function, *WRITE_LEDGER)
+        storage.usage.allow(self.function, *READ_USAGE)
+        storage.usage_log.allow(self.function, *READ_LOG)
         allow_sending(settle_queue, self.function)
         api.route("ANY", "/v1/{proxy+}", self.function)

@@ -10,7 +10,7 @@ from infra.accepted_findings import accept
 from infra.queues import ServiceQueue
 from infra.schedule import Schedule
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ, WRITE, Storage
+from infra.storage import READ_REGISTRY, WRITE_LEDGER, Storage
 
 
 class ReportingAws(Construct):
@@ -50,8 +50,8 @@ class ReportingAws(Construct):
             # Two at once would race for the same records: harmless, but wasted calls.
             reserved_concurrency=1,
         )
-        storage.ledger.allow(self.function, *READ, *WRITE)
-        storage.registry.allow(self.function, *READ)
+        storage.ledger.allow(self.function, *WRITE_LEDGER)
+        storage.registry.allow(self.function, *READ_REGISTRY)
         self._allow_reporting(config.marketplace_role_arn)
         Schedule(self, "Schedule", function=self.function, minutes=config.schedule_minutes)
 

@@ -11,13 +11,20 @@ from constructs import Construct
 
 from infra.config import DeploymentConfig
 
-READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
-APPEND = ("dynamodb:PutItem", "dynamodb:BatchWriteItem")
-WRITE = (
+# What the stores in adapters/dynamodb call, and no more: the log is only added to, quantities are
+# only replaced, and nothing is ever taken out of the ledger.
+APPEND_LOG = ("dynamodb:BatchWriteItem",)
+READ_LOG = ("dynamodb:Query",)
+READ_USAGE = ("dynamodb:GetItem", "dynamodb:Query")
+WRITE_USAGE = (*READ_USAGE, "dynamodb:PutItem")
+READ_LEDGER = ("dynamodb:GetItem", "dynamodb:Query")
+WRITE_LEDGER = (*READ_LEDGER, "dynamodb:PutItem", "dynamodb:UpdateItem")
+READ_REGISTRY = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+WRITE_REGISTRY = (
+    *READ_REGISTRY,
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
-    "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
 )
 
@@ -69,7 +76,7 @@ class ServiceTable(dynamodb.Table):
     def allow(self, grantee: iam.IGrantable, *actions: str) -> None:
         """Let `grantee` do exactly `actions`; a reader may also query the indexes."""
         iam.Grant.add_to_principal(
-            grantee=grantee, actions=sorted(set(actions)), resource_arns=[self.table_arn]
+            grantee=grantee, actions=list(actions), resource_arns=[self.table_arn]
         )
         if self._index_names and "dynamodb:Query" in actions:
             iam.Grant.add_to_principal(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox.local_cloud.processes import alone, end_group, run, start, wait_for
+from sandbox.local_cloud.processes import alone, end, run, start, wait_for
 from sandbox.local_cloud.progress import Report, progress
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -107,7 +107,7 @@ class MiniStack:
     def stop(self) -> None:
         """End it, its Lambda workers, and what they left in the scratch folder."""
         if self._process:
-            end_group(self._process.pid)
+            end(self._process)
             self._process = None
         if self._tether is not None:
             os.close(self._tether)

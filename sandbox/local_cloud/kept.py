@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -90,6 +91,7 @@ def down(*, report: Report) -> None:
         if _is_ours(name, pid):
             report(f"ending {name} ({pid})")
             end_group(pid)
+    shutil.rmtree(FOLDER / "tmp", ignore_errors=True)
     _NOTE.unlink()
 
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-_SECONDS_TO_END = 10
+# MiniStack stores its state when asked to end.
+_SECONDS_TO_END = 20
 
 
 class ProgramError(Exception):
@@ -67,7 +68,7 @@ def run(
     try:
         code = process.wait()
     finally:
-        end_group(process.pid)
+        end(process)
     if code:
         said = log.read_bytes()[offset:].decode(errors="replace")
         tail = "\n".join(said.splitlines()[-40:])
@@ -95,6 +96,12 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that `start` started, and all its children."""
+    end_group(process.pid)
+    process.wait()
 
 
 def end_group(group: int) -> None:

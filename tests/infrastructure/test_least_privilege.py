@@ -11,31 +11,29 @@ from infra.stack import MeterbridgeStack
 Resources = dict[str, dict[str, Any]]
 
 # What each function may do, by table or service: the whole of it.
-READ = {"BatchGetItem", "GetItem", "Query"}
-APPEND = {"BatchWriteItem", "PutItem"}
-WRITE = {"BatchWriteItem", "ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"}
+READ = {"GetItem", "Query"}
+READ_REGISTRY = READ | {"BatchGetItem"}
 ALLOWED: dict[str, dict[str, set[str]]] = {
-    "Authorize": {"Registry": READ},
-    "IngestUsage": {"UsageLog": APPEND, "Registry": READ},
+    "Authorize": {"Registry": READ_REGISTRY},
+    "IngestUsage": {"UsageLog": {"BatchWriteItem"}, "Registry": READ_REGISTRY},
     "AggregateUsage": {
-        "UsageLog": READ,
+        "UsageLog": {"Query"},
         "UsageLog stream": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
-        "Registry": READ,
-        "Usage": READ | WRITE,
+        "Registry": READ_REGISTRY,
+        "Usage": READ | {"PutItem"},
         "LostBatches": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
     "CloseWindows": {
-        "UsageLog": READ,
-        "Registry": READ,
-        "Usage": READ | WRITE,
-        "Ledger": READ | WRITE,
+        "UsageLog": {"Query"},
+        "Registry": READ_REGISTRY,
+        "Usage": READ | {"PutItem"},
         "SettleQueue": {"SendMessage"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
     "SettleAgreements": {
         "Usage": READ,
-        "Registry": READ,
-        "Ledger": READ | WRITE,
+        "Registry": READ_REGISTRY,
+        "Ledger": READ | {"PutItem", "UpdateItem"},
         "SettleQueue": {
             "ReceiveMessage",
             "ChangeMessageVisibility",
@@ -45,16 +43,16 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         },
     },
     "ReportUsageAws": {
-        "Ledger": READ | WRITE,
-        "Registry": READ,
+        "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Registry": READ_REGISTRY,
         "Marketplace": {"BatchMeterUsage"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
     "Manage": {
-        "Registry": READ | WRITE,
-        "Ledger": READ | WRITE,
+        "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
+        "Ledger": READ | {"PutItem", "UpdateItem"},
         "Usage": READ,
-        "UsageLog": READ,
+        "UsageLog": {"Query"},
         "SettleQueue": {"SendMessage"},
     },
 }
@@ -164,3 +162,15 @@ def test_with_a_seller_role_the_function_may_assume_it_and_report_nothing_itself
 
     assert {"Action": "sts:AssumeRole", "Effect": "Allow", "Resource": arn} in statements
     assert "BatchMeterUsage" not in str(statements)
+
+
+def test_no_function_can_take_anything_out_of_the_books(resources: Resources) -> None:
+    deleting = {
+        _named(resource, action)
+        for _, statement in _statements(resources)
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+        if action == "dynamodb:DeleteItem"
+    }
+
+    assert deleting == {"Registry"}

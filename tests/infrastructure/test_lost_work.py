@@ -79,6 +79,7 @@ def test_a_stream_batch_is_halved_and_then_its_position_kept(template: Template)
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "MaximumRetryAttempts": 10,
             "MaximumRecordAgeInSeconds": 3600,
+            "FilterCriteria": {"Filters": [{"Pattern": '{"eventName":["INSERT"]}'}]},
             "DestinationConfig": {
                 "OnFailure": {
                     "Destination": {
