@@ -41,7 +41,7 @@ def answer(taken: int, refused: int = 0) -> dict[str, object]:
 
 def test_every_agreement_arrives_once_however_many(client) -> None:
     url = client.create_queue(QueueName="settle")["QueueUrl"]
-    queue = SqsSettleQueue(client, url, sleep=lambda _: None)
+    queue = SqsSettleQueue(url, client=client, sleep=lambda _: None)
     ids = [f"agr_{number:02d}" for number in range(23)]
     queue.enqueue([*ids, "agr_00"])
     queue.enqueue([])
@@ -60,7 +60,7 @@ def test_what_sqs_refused_is_sent_again_and_nothing_else(client) -> None:
         sqs.add_response(
             "send_message_batch", answer(2), {"QueueUrl": URL, "Entries": entries("b", "c")}
         )
-        SqsSettleQueue(client, URL, sleep=pauses.append).enqueue(["a", "b", "c"])
+        SqsSettleQueue(URL, client=client, sleep=pauses.append).enqueue(["a", "b", "c"])
         sqs.assert_no_pending_responses()
     assert pauses == [0.2]
 
@@ -70,7 +70,7 @@ def test_what_sqs_keeps_refusing_is_reported(client) -> None:
         for _ in range(4):
             sqs.add_response("send_message_batch", answer(0, 1))
         with pytest.raises(StoreUnavailableError, match="1 agreements"):
-            SqsSettleQueue(client, URL, sleep=lambda _: None).enqueue(["a"])
+            SqsSettleQueue(URL, client=client, sleep=lambda _: None).enqueue(["a"])
         sqs.assert_no_pending_responses()
 
 
@@ -79,14 +79,14 @@ def test_an_answer_that_names_no_message_is_no_success(client) -> None:
         for _ in range(4):
             sqs.add_response("send_message_batch", answer(0))
         with pytest.raises(StoreUnavailableError):
-            SqsSettleQueue(client, URL, sleep=lambda _: None).enqueue(["a"])
+            SqsSettleQueue(URL, client=client, sleep=lambda _: None).enqueue(["a"])
 
 
 def test_a_queue_that_cannot_be_called_is_an_unavailable_store(client) -> None:
     with Stubber(client) as sqs:
         sqs.add_client_error("send_message_batch", "AccessDenied")
         with pytest.raises(StoreUnavailableError, match="AccessDenied"):
-            SqsSettleQueue(client, URL, sleep=lambda _: None).enqueue(["a"])
+            SqsSettleQueue(URL, client=client, sleep=lambda _: None).enqueue(["a"])
 
 
 def test_a_lost_network_is_an_unavailable_store() -> None:
@@ -95,4 +95,4 @@ def test_a_lost_network_is_an_unavailable_store() -> None:
             raise EndpointConnectionError(endpoint_url=URL)
 
     with pytest.raises(StoreUnavailableError):
-        SqsSettleQueue(Unreachable(), URL, sleep=lambda _: None).enqueue(["a"])
+        SqsSettleQueue(URL, client=Unreachable(), sleep=lambda _: None).enqueue(["a"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from meterbridge.domain.errors import StoreUnavailableError
@@ -24,16 +26,20 @@ class SqsSettleQueue:
     """The SettleQueue port. A message's body is one agreement id."""
 
     def __init__(
-        self, client: SQSClient, queue_url: str, *, sleep: Callable[[float], None]
+        self,
+        queue_url: str,
+        *,
+        client: SQSClient | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Send to a queue.
 
         Args:
-            client: boto3's SQS client; it repeats failed calls by itself.
             queue_url: the queue.
+            client: boto3's SQS client, which repeats failed calls by itself; by default a new one.
             sleep: waits that many seconds before messages that SQS refused are sent again.
         """
-        self._client = client
+        self._client = client or boto3.client("sqs")
         self._queue_url = queue_url
         self._sleep = sleep
 

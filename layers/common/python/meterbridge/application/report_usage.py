@@ -44,6 +44,7 @@ from meterbridge.domain.reporting import (
     closed_at_deadline,
     in_doubt,
     next_record,
+    reason_of,
     refused_unsent,
 )
 
@@ -271,7 +272,7 @@ class _Run:
         if result.outcome is ReportOutcome.NOT_ENTITLED:
             # After the save: were it before and the run killed between, the record would be held
             # as if in doubt, and never bill itself again.
-            self._suspend(marked.key.agreement_id, f"{result.code}: {result.detail}")
+            self._suspend(marked.key.agreement_id, reason_of(result))
         return step
 
     def _suspend(self, agreement_id: str, reason: str) -> None:

@@ -88,12 +88,12 @@ def next_record(
         raise InvariantError(f"{record.key} was answered without having been sent")
     if answer.outcome is ReportOutcome.RETRY:
         waiting = record if answer.reached else record.unsent()
-        return replace(waiting, reason=_reason(answer))
+        return replace(waiting, reason=reason_of(answer))
     state = _final_state(record, answer, had_doubt)
     return record.finished(
         state,
         at=at,
-        reason="" if state is RecordState.ACCEPTED else _reason(answer),
+        reason="" if state is RecordState.ACCEPTED else reason_of(answer),
         receipt=answer.receipt,
         accepted_quantity=answer.accepted_quantity,
     )
@@ -145,5 +145,6 @@ def batches(records: Iterable[MeteringRecord], size: int) -> list[list[MeteringR
     return found
 
 
-def _reason(answer: Answer) -> str:
+def reason_of(answer: Answer) -> str:
+    """The marketplace's words for a person, of a length that can be stored."""
     return f"{answer.code}: {answer.detail}"[:_MAX_REASON] if answer.detail else answer.code
