@@ -1,0 +1,164 @@
+"""Raw events of a customer, as they were sent, with what the fold makes of repeats.
+
+The order is that of the fold: by hour of `occurred_at`, then as they were stored. Work is bounded:
+a call looks at MAX_LOOKS further hours and segments at most and then answers with what it has, even with
+nothing, and a cursor. To know a repeat, it also reads again what the partition held before.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from meterbridge.application.ports import UsageLog
+from meterbridge.domain.errors import InvalidInputError
+from meterbridge.domain.event_values import same
+from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.usage_log import Segment, ShardPlan, decode
+from meterbridge.domain.windows import hour_of, hours_between
+
+MAX_EVENTS = 1_000
+MAX_LOOKS = 1_000
+MAX_HOURS = 36 * 24
+_LAST_ROW = 2**53
+
+
+class Standing(StrEnum):
+    """What the fold makes of an event: FIRST counts, a DUPLICATE or CONFLICT is never added."""
+
+    FIRST = "first"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event as it was sent.
+
+    Attributes:
+        received_at: when the request that brought it was received.
+        standing: relative to the first event of the same source and id.
+    """
+
+    event: UsageEvent
+    received_at: datetime
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A part of the list. `next_cursor` continues it; "" at its end."""
+
+    events: tuple[ListedEvent, ...]
+    next_cursor: str = ""
+
+
+class _Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Everything up to this row of this segment of this hour was listed. `sk` "" is before all."""
+
+    hour: datetime
+    sk: str = ""
+    row: int = -1
+
+
+_positions = msgspec.json.Decoder(_Position)
+
+
+def list_events(
+    *,
+    product_id: str,
+    customer_id: str,
+    start: datetime,
+    end: datetime,
+    limit: int,
+    cursor: str,
+    log: UsageLog,
+    plan: ShardPlan,
+) -> EventPage:
+    """Events of a customer that occurred in [start, end).
+
+    Args:
+        limit: 1 to MAX_EVENTS.
+        cursor: "" or the `next_cursor` of the page before, with the other arguments unchanged.
+
+    Raises:
+        InvalidInputError: `invalid_range`, `invalid_limit` or `invalid_cursor`.
+        CorruptSegmentError: a segment cannot be read.
+    """
+    if not 1 <= limit <= MAX_EVENTS:
+        raise InvalidInputError("invalid_limit", f"limit is 1 to {MAX_EVENTS}", "limit")
+    hours = list(hours_between(hour_of(start), end)) if start < end else []
+    if not 1 <= len(hours) <= MAX_HOURS:
+        raise InvalidInputError(
+            "invalid_range", f"start is before end, by at most {MAX_HOURS} hours", "start"
+        )
+    done = _position(cursor, hours) if cursor else _Position(hours[0])
+    found: list[ListedEvent] = []
+    looked = 0
+    for hour in hours[hours.index(done.hour) :]:
+        if looked >= MAX_LOOKS:
+            return EventPage(tuple(found), _cursor(_Position(hour)))
+        looked += 1
+        listed_to = done if hour == done.hour else _Position(hour)
+        firsts: dict[tuple[str, str], UsageEvent] = {}
+        for stored in log.read(plan.partition_of(product_id, customer_id, hour)):
+            for row, event in _events_of(product_id, customer_id, decode(stored.body)):
+                first = firsts.setdefault((event.source, event.id), event)
+                if (stored.sk, row) <= (listed_to.sk, listed_to.row):
+                    continue
+                if not start <= event.occurred_at < end:
+                    continue
+                if len(found) == limit:
+                    return EventPage(tuple(found), _cursor(done))
+                found.append(ListedEvent(event, stored.received_at, _standing(event, first)))
+                done = _Position(hour, stored.sk, row)
+            if stored.sk > listed_to.sk:
+                looked += 1
+                if looked >= MAX_LOOKS:
+                    done = _Position(hour, stored.sk, _LAST_ROW)
+                    return EventPage(tuple(found), _cursor(done))
+    return EventPage(tuple(found))
+
+
+def _events_of(
+    product_id: str, customer_id: str, segment: Segment
+) -> Iterator[tuple[int, UsageEvent]]:
+    """A customer's events in a segment, each with its row."""
+    if customer_id not in segment.subject_names:
+        return
+    code = segment.subject_names.index(customer_id)
+    for group in segment.groups:
+        if group.product_id == product_id:
+            for place, subject in enumerate(group.subject_codes):
+                if subject == code:
+                    yield group.rows.start + place, group.event(place)
+
+
+def _standing(event: UsageEvent, first: UsageEvent) -> Standing:
+    if event is first:
+        return Standing.FIRST
+    alike = (
+        event.type == first.type
+        and event.occurred_at == first.occurred_at
+        and same(event.values, first.values)
+    )
+    return Standing.DUPLICATE if alike else Standing.CONFLICT
+
+
+def _cursor(position: _Position) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def _position(cursor: str, hours: Sequence[datetime]) -> _Position:
+    try:
+        position = _positions.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, msgspec.DecodeError) as exc:
+        raise InvalidInputError("invalid_cursor", "not a cursor of this list", "cursor") from exc
+    if position.hour not in hours:
+        raise InvalidInputError("invalid_cursor", "a cursor of another time range", "cursor")
+    return position
