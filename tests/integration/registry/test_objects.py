@@ -17,7 +17,8 @@ from meterbridge.application.registry_admin import (
 )
 from meterbridge.domain.agreements import AgreementState, Customer
 from meterbridge.domain.errors import InUseError, NotFoundError, StaleVersionError
-from meterbridge.domain.meters import Aggregation, Filter, FilterOperator, GroupBy
+from meterbridge.domain.event_filters import Filter, FilterOperator
+from meterbridge.domain.meters import Aggregation, GroupBy
 from meterbridge.domain.usage_log import ShardPlan
 from registry_setup import answer, api_key, ids, meter, set_up
 

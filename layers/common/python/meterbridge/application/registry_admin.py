@@ -73,7 +73,8 @@ class Answer:
         caller: the API key it was sent with; keys of others are others' keys.
         idempotency_key: as sent.
         request_hash: of method, path and body.
-        status, body: the answer; an empty body holds a secret that is shown only once.
+        status, body: the answer, but for a secret.
+        secret: whether the answer held a secret, which is shown only once and kept nowhere.
     """
 
     caller: str
@@ -82,6 +83,7 @@ class Answer:
     status: int
     body: str
     given_at: datetime
+    secret: bool = False
 
     @property
     def expires_at(self) -> datetime:

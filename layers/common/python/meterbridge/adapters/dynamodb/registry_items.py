@@ -33,10 +33,9 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from meterbridge.domain.event_filters import Filter, FilterOperator
 from meterbridge.domain.meters import (
     Aggregation,
-    Filter,
-    FilterOperator,
     GroupBy,
     Meter,
     ResetPeriod,

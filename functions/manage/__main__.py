@@ -1,0 +1,25 @@
+"""Print the OpenAPI description: `python -m manage > docs/openapi.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from manage.app import build_app
+from manage.openapi import document
+from manage.services import Services
+from meterbridge.lambda_runtime.observability import make_logger
+
+
+def description() -> str:
+    """The description as a file. No route is called, so nothing needs to be there to call."""
+    nothing: Any = SimpleNamespace()
+    services = Services(nothing, nothing, nothing, nothing, nothing, nothing, timedelta(0))
+    return json.dumps(document(build_app(services, make_logger())), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(description())

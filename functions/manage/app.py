@@ -1,0 +1,33 @@
+"""All routes of the management API."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger
+
+from manage.agreements import add_agreements
+from manage.customers import add_customers
+from manage.idempotency import Idempotency
+from manage.keys import add_keys
+from manage.meters import add_meters
+from manage.offerings import add_offerings
+from manage.openapi import add_openapi
+from manage.products import add_products
+from manage.resolver import Resolver
+from manage.services import Services
+from manage.settings import add_settings
+
+
+def build_app(services: Services, logger: Logger) -> Resolver:
+    """The API over these services."""
+    app = Resolver(logger)
+    idempotency = Idempotency(services.registry, services.clock)
+    app.use(middlewares=[idempotency.replaying])
+    add_products(app, services, idempotency)
+    add_meters(app, services, idempotency)
+    add_offerings(app, services, idempotency)
+    add_customers(app, services, idempotency)
+    add_agreements(app, services, idempotency)
+    add_keys(app, services, idempotency)
+    add_settings(app, services)
+    add_openapi(app)
+    return app

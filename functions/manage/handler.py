@@ -1,0 +1,62 @@
+"""The management API: everything under /v1 but the sending of events.
+
+Whoever may invoke the function directly (IAM) can make the first API key with the event
+{"meterbridge": "create-admin-key", "name": "…"}.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from manage.app import build_app
+from manage.keys import create_admin_key
+from manage.services import Services
+from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
+from meterbridge.adapters.dynamodb.registry_store import RegistryStore
+from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
+from meterbridge.adapters.dynamodb.usage_store import UsageStore
+from meterbridge.adapters.settle_queue import SqsSettleQueue
+from meterbridge.lambda_runtime.clock import SystemClock
+from meterbridge.lambda_runtime.observability import make_logger
+from meterbridge.lambda_runtime.settings import load, minutes, variable
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """This function's environment."""
+
+    registry_table: str = variable("REGISTRY_TABLE")
+    usage_log_table: str = variable("USAGE_LOG_TABLE")
+    usage_table: str = variable("USAGE_TABLE")
+    ledger_table: str = variable("LEDGER_TABLE")
+    settle_queue_url: str = variable("SETTLE_QUEUE_URL")
+    grace: timedelta = variable("GRACE_MINUTES", minutes, default=timedelta(minutes=15))
+
+
+SETTINGS = load(Settings, os.environ)
+LOGGER = make_logger()
+SERVICES = Services(
+    registry=RegistryStore(SETTINGS.registry_table),
+    usage_log=UsageLogStore(SETTINGS.usage_log_table),
+    usage=UsageStore(SETTINGS.usage_table),
+    ledger=LedgerStore(SETTINGS.ledger_table),
+    queue=SqsSettleQueue(boto3.client("sqs"), SETTINGS.settle_queue_url, sleep=time.sleep),
+    clock=SystemClock(),
+    grace=SETTINGS.grace,
+)
+APP = build_app(SERVICES, LOGGER)
+
+
+@LOGGER.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request of the HTTP API, or make the first key."""
+    if event.get("meterbridge") == "create-admin-key":
+        return create_admin_key(str(event["name"]), SERVICES)
+    return APP.resolve(event, context)

@@ -1,0 +1,129 @@
+"""Agreements: what is sent and what is answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StrictBool, StrictInt
+
+from manage.answers import Listing
+from manage.fields import Code, CustomerId, Identifier, Input, Moment, OptionalName, unchanged
+from meterbridge.application.registry_admin import Versioned
+from meterbridge.domain.agreements import (
+    Agreement,
+    AgreementState,
+    AwsBuyerReference,
+    RecoveryPolicy,
+)
+from meterbridge.domain.offerings import Channel
+
+BillableChannel = Literal[Channel.AWS, Channel.MANUAL]
+LicenseArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z0-9-]{0,20}:license-manager:[a-z0-9-]{0,30}:[0-9]{12}:license:[A-Za-z0-9-]{1,80}$"
+    ),
+]
+
+
+class AwsBuyer(Input):
+    """Whom AWS charges: from ResolveCustomer, or the agreement's events."""
+
+    customer_aws_account_id: str = Field(pattern="^[0-9]{12}$")
+    license_arn: LicenseArn
+
+    def reference(self) -> AwsBuyerReference:
+        """For the domain."""
+        return AwsBuyerReference(self.customer_aws_account_id, self.license_arn)
+
+
+class NewAgreement(Input):
+    """A buyer's accepted contract."""
+
+    id: Identifier | None = Field(None, description="Chosen by you, or made up")
+    customer_id: CustomerId
+    product_id: Identifier
+    channel: BillableChannel = Field(description="manual is metered and settled, but not reported")
+    offering_id: Identifier
+    offering_version: StrictInt | None = Field(
+        None, ge=1, lt=10**8, description="The newest one if it is left out"
+    )
+    plan_code: Code
+    starts_at: Moment = Field(description="First moment of entitlement, in whole seconds")
+    ends_at: Moment | None = Field(None, description="First moment without entitlement")
+    state: Literal[AgreementState.PENDING, AgreementState.ACTIVE] = AgreementState.ACTIVE
+    aws: AwsBuyer | None = None
+    zero_records: StrictBool = Field(False, description="Report hours without usage as 0")
+    recovery: RecoveryPolicy = Field(
+        RecoveryPolicy.AUTOMATIC,
+        description="What happens to usage that the marketplace did not take in time",
+    )
+
+
+class AgreementPatch(Input):
+    """JSON merge patch of an agreement. To end it now, send only the state `ended`."""
+
+    state: AgreementState = unchanged()
+    state_reason: OptionalName = unchanged()
+    starts_at: Moment = unchanged(description="Only while it is pending")
+    ends_at: Moment | None = unchanged()
+    aws: AwsBuyer = unchanged()
+    zero_records: StrictBool = unchanged()
+    recovery: RecoveryPolicy = unchanged()
+
+
+class AgreementView(BaseModel):
+    """An agreement."""
+
+    id: str
+    customer_id: str
+    product_id: str
+    channel: Channel
+    offering_id: str
+    offering_version: int
+    plan_code: str
+    starts_at: datetime
+    ends_at: datetime | None
+    state: AgreementState
+    state_reason: str
+    aws: AwsBuyer | None
+    zero_records: bool
+    recovery: RecoveryPolicy
+    created_at: datetime | None
+    version: int
+
+    @classmethod
+    def of(cls, agreement: Agreement) -> AgreementView:
+        aws = agreement.aws
+        return cls(
+            id=agreement.id,
+            customer_id=agreement.customer_id,
+            product_id=agreement.product_id,
+            channel=agreement.channel,
+            offering_id=agreement.offering_id,
+            offering_version=agreement.offering_version,
+            plan_code=agreement.plan_code,
+            starts_at=agreement.starts_at,
+            ends_at=agreement.ends_at,
+            state=agreement.state,
+            state_reason=agreement.state_reason,
+            aws=aws
+            and AwsBuyer(
+                customer_aws_account_id=aws.customer_aws_account_id, license_arn=aws.license_arn
+            ),
+            zero_records=agreement.zero_records,
+            recovery=agreement.recovery,
+            created_at=agreement.created_at,
+            version=agreement.version,
+        )
+
+    @classmethod
+    def of_entry(cls, entry: Versioned[Agreement]) -> AgreementView:
+        return cls.of(entry.value)
+
+
+class AgreementList(Listing):
+    """A page of agreements."""
+
+    items: list[AgreementView]
