@@ -15,7 +15,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format bench synth deploy
+.PHONY: help setup demo up down test lint format bench synth deploy pins
 
 help:
 	@echo "make demo    run the whole system on this machine, on real usage, and prove the result"
@@ -65,3 +65,11 @@ synth: setup
 
 deploy: setup
 	$(CDK) deploy --no-notices $(CONTEXT)
+
+# Write the exact versions again, after a change in a requirements.in.
+pins: setup
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	cd layers/dependencies && ../../$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url \
+		--python-version 3.11 --universal requirements.in --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url \
+		--python-version 3.11 --universal requirements.in --output-file requirements.txt
