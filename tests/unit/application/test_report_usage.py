@@ -339,7 +339,8 @@ class TestDryRun:
         reporting.add(metering_record(agreement_id="agr_2"), state=AgreementState.SUSPENDED)
         summary = reporting.run(dry_run=True)
         assert summary.planned == (reporting.marketplace.build(good),)
-        assert summary.counts == Counter({REJECTED: 1, EXPIRED: 1, HELD: 1})
+        assert summary.counts == Counter({WAITING: 1, REJECTED: 1, EXPIRED: 1, HELD: 1})
+        assert summary.next_deadline == good.deadline
         assert reporting.marketplace.calls == []
         assert reporting.states([good, bad, old]) == [PENDING] * 3
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -80,6 +80,7 @@ class ReportSummary:
         counts: records by the final state they reached, or waiting for another try, held with their
             agreement, or raced: another run has gone on with them.
         next_deadline: earliest deadline among the records that are still open.
+        dry_run: nothing was sent or written; counts tell what would have been decided unsent.
         planned: in a dry run, what would have been sent.
         error: why the run could not go on: the marketplace could not be asked (no record was judged
             by that) or the store could not be written (what was sent is resent identical).
@@ -87,6 +88,7 @@ class ReportSummary:
 
     counts: Counter[RecordState | Progress]
     next_deadline: datetime | None
+    dry_run: bool = False
     planned: tuple[Submission, ...] = ()
     error: MeterbridgeError | None = None
 
@@ -161,13 +163,9 @@ class _Run:
             if became in (Progress.WAITING, Progress.HELD):
                 self.open_deadlines.append(record.deadline)
 
-    def summary(self, planned: Sequence[Submission] = ()) -> ReportSummary:
-        return ReportSummary(
-            counts=self.counts,
-            next_deadline=min(self.open_deadlines, default=None),
-            planned=tuple(planned),
-            error=self.error,
-        )
+    def summary(self) -> ReportSummary:
+        deadline = min(self.open_deadlines, default=None)
+        return ReportSummary(self.counts, deadline, error=self.error)
 
     def reported_agreements(self, pool: Executor, records: Iterable[MeteringRecord]) -> set[str]:
         ids = list({record.key.agreement_id for record in records})
@@ -191,9 +189,10 @@ class _Run:
             else:
                 try:
                     planned.append(self._submission(record))
+                    self.note([(record, Progress.WAITING)])
                 except InvariantError:
                     self.note([(record, RecordState.REJECTED)])
-        return self.summary(planned)
+        return replace(self.summary(), dry_run=True, planned=tuple(planned))
 
     def close_overdue(
         self, pool: Executor, records: Sequence[MeteringRecord]

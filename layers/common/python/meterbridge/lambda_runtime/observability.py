@@ -25,7 +25,7 @@ class Metric(StrEnum):
     RECORDS_REJECTED = "RecordsRejected"
     RECORDS_EXPIRED = "RecordsExpired"
     RECORDS_WAITING = "RecordsWaiting"
-    MARKETPLACE_FAILURES = "MarketplaceFailures"
+    REPORTING_FAILURES = "ReportingFailures"
     MINUTES_TO_DEADLINE = "MinutesToDeadline"
 
 

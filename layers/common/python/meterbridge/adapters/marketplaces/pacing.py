@@ -1,4 +1,4 @@
-"""Keeping to a marketplace's published call rate, whoever calls and from however many threads."""
+"""Patience: a marketplace's published call rate, and the pause before sending again."""
 
 from __future__ import annotations
 
@@ -63,3 +63,17 @@ class CallPacer:
         """A call was taken."""
         with self._lock:
             self._throttled_in_a_row = 0
+
+
+class Backoff:
+    """Pauses that double with each round of resends, with jitter, up to 8 s."""
+
+    def __init__(self, *, sleep: Callable[[float], None], jitter: Callable[[], float]) -> None:
+        """Pause with `sleep`; `jitter` is a random number in [0, 1)."""
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def __call__(self, round_number: int) -> None:
+        """Return when a round of resends, counted from 1, may begin."""
+        pause = min(_FIRST_PAUSE * 2**round_number, _LONGEST_PAUSE)
+        self._sleep(pause * (0.5 + self._jitter() / 2))

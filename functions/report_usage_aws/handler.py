@@ -1,0 +1,81 @@
+"""Schedule → submit pending metering records to AWS Marketplace."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
+from meterbridge.adapters.dynamodb.registry_store import RegistryStore
+from meterbridge.adapters.marketplaces.aws import AwsMarketplace
+from meterbridge.adapters.marketplaces.aws_seller_account import metering_client
+from meterbridge.adapters.marketplaces.pacing import Backoff, CallPacer
+from meterbridge.application.report_usage import ReportLimits, report_usage
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.policy import policy_at
+from meterbridge.lambda_runtime.clock import SystemClock
+from meterbridge.lambda_runtime.observability import make_logger, make_metrics
+from meterbridge.lambda_runtime.reporting import publish, until_timeout
+from meterbridge.lambda_runtime.settings import load, one_of, variable
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """This function's environment; without a role the function reports as itself."""
+
+    ledger_table: str = variable("LEDGER_TABLE")
+    registry_table: str = variable("REGISTRY_TABLE")
+    mode: str = variable("REPORTING_MODE", one_of("live", "dry-run"))
+    region: str = variable("MARKETPLACE_REGION")
+    role_arn: str = variable("MARKETPLACE_ROLE_ARN", default="")
+    external_id: str = variable("MARKETPLACE_EXTERNAL_ID", default="")
+
+
+SETTINGS = load(Settings, os.environ)
+LIMITS = ReportLimits()
+CLOCK = SystemClock()
+LEDGER = LedgerStore(SETTINGS.ledger_table)
+REGISTRY = RegistryStore(SETTINGS.registry_table)
+JITTER = SystemRandom().random
+MARKETPLACE = AwsMarketplace(
+    metering_client(
+        SETTINGS.region,
+        role_arn=SETTINGS.role_arn,
+        external_id=SETTINGS.external_id,
+        connections=LIMITS.workers,
+    ),
+    CallPacer(
+        policy_at(Channel.AWS, CLOCK.now()).max_calls_per_second,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        jitter=JITTER,
+    ),
+)
+BACKOFF = Backoff(sleep=time.sleep, jitter=JITTER)
+logger = make_logger()
+metrics = make_metrics()
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """One run; answers the number of records by what became of them."""
+    summary = report_usage(
+        marketplace=MARKETPLACE,
+        ledger=LEDGER,
+        registry=REGISTRY,
+        clock=CLOCK,
+        limits=LIMITS,
+        backoff=BACKOFF,
+        may_continue=until_timeout(context),
+        dry_run=SETTINGS.mode == "dry-run",
+    )
+    counts = publish(summary, CLOCK.now(), logger, metrics)
+    if summary.error is not None:
+        raise summary.error
+    return counts
