@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 
 from manage.agreements import add_agreements
 from manage.customers import add_customers
+from manage.events import add_events
 from manage.idempotency import Idempotency
 from manage.keys import add_keys
 from manage.meters import add_meters
@@ -15,6 +16,7 @@ from manage.products import add_products
 from manage.resolver import Resolver
 from manage.services import Services
 from manage.settings import add_settings
+from manage.statements import add_statements
 
 
 def build_app(services: Services, logger: Logger) -> Resolver:
@@ -29,5 +31,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_agreements(app, services, idempotency)
     add_keys(app, services, idempotency)
     add_settings(app, services)
+    add_events(app, services)
+    add_statements(app, services)
     add_openapi(app)
     return app

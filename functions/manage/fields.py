@@ -117,6 +117,12 @@ PositiveAmount = Annotated[
 ]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
 
+MomentQuery = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(_MOMENT_SCHEMA),
+    Query(description="Encode a plus sign as %2B"),
+]
 IdPath = Annotated[str, Path(max_length=64)]
 CustomerPath = Annotated[str, Path(min_length=1, max_length=768)]
 Limit = Annotated[int, Query(ge=1, le=100, description="Most entries on a page")]
