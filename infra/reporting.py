@@ -10,7 +10,7 @@ from infra.accepted_findings import accept
 from infra.queues import ServiceQueue
 from infra.schedule import Schedule
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ_REGISTRY, WRITE_LEDGER, Storage
+from infra.storage import SUSPEND_IN_REGISTRY, WRITE_LEDGER, Storage
 
 
 class ReportingAws(Construct):
@@ -51,7 +51,7 @@ class ReportingAws(Construct):
             reserved_concurrency=1,
         )
         storage.ledger.allow(self.function, *WRITE_LEDGER)
-        storage.registry.allow(self.function, *READ_REGISTRY)
+        storage.registry.allow(self.function, *SUSPEND_IN_REGISTRY)
         self._allow_reporting(config.marketplace_role_arn)
         Schedule(self, "Schedule", function=self.function, minutes=config.schedule_minutes)
 

@@ -44,7 +44,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "ReportUsageAws": {
         "Ledger": READ | {"PutItem", "UpdateItem"},
-        "Registry": READ_REGISTRY,
+        "Registry": READ_REGISTRY | {"UpdateItem"},
         "Marketplace": {"BatchMeterUsage"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },

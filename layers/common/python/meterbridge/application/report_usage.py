@@ -278,7 +278,7 @@ class _Run:
         self.suspended.add(agreement_id)
         try:
             self.registry.suspend(agreement_id, reason)
-        except StoreUnavailableError as exc:
+        except (NotFoundError, StaleVersionError, StoreUnavailableError) as exc:
             self.error = exc
 
     def _save(self, before: MeteringRecord, after: MeteringRecord) -> _Step:
