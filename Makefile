@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CDK := node_modules/.bin/cdk
+PINS := $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --python-version 3.11 --universal
 # Settings for deploy and synth: make deploy CONTEXT="-c alarm_email=me@example.com"
 CONTEXT ?=
 
@@ -69,7 +70,5 @@ deploy: setup
 # Write the exact versions again, after a change in a requirements.in.
 pins: setup
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	cd layers/dependencies && ../../$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url \
-		--python-version 3.11 --universal requirements.in --output-file requirements.txt
-	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url \
-		--python-version 3.11 --universal requirements.in --output-file requirements.txt
+	$(PINS) layers/dependencies/requirements.in --output-file layers/dependencies/requirements.txt
+	$(PINS) requirements.in --output-file requirements.txt

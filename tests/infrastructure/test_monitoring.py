@@ -11,6 +11,7 @@ from infra.stack import MeterbridgeStack
 
 BUSINESS = (
     "RecordsRejected",
+    "RecordsConflicted",
     "RecordsExpired",
     "EventConflicts",
     "UnbalancedStatements",
