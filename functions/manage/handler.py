@@ -7,12 +7,10 @@ Whoever may invoke the function directly (IAM) can make the first API key with t
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from manage.app import build_app
@@ -47,7 +45,7 @@ SERVICES = Services(
     usage_log=UsageLogStore(SETTINGS.usage_log_table),
     usage=UsageStore(SETTINGS.usage_table),
     ledger=LedgerStore(SETTINGS.ledger_table),
-    queue=SqsSettleQueue(boto3.client("sqs"), SETTINGS.settle_queue_url, sleep=time.sleep),
+    queue=SqsSettleQueue(SETTINGS.settle_queue_url),
     clock=SystemClock(),
     grace=SETTINGS.grace,
 )
