@@ -93,8 +93,8 @@ def _at_a_glance(
     )
     in_order = (
         len(columns.product_ids) == len(events)
-        and now - MAX_AGE <= EPOCH + min(ages)
-        and EPOCH + max(ages) <= now + MAX_AHEAD
+        and now - MAX_AGE - EPOCH <= min(ages)
+        and max(ages) <= now + MAX_AHEAD - EPOCH
         and _without_control_characters(body, columns)
         # The parser may have rounded such a time up into another second, as it should not.
         and not (0 in parts and b".999999" in body)

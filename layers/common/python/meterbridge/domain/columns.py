@@ -248,7 +248,7 @@ def check_value(value: Any, depth: int = 2) -> None:
     Raises:
         InvalidInputError: `number_out_of_range`, `data_too_deep`.
     """
-    if isinstance(value, Decimal) and value and abs(value.adjusted()) > MAX_EXPONENT:
+    if isinstance(value, Decimal) and abs(value.adjusted()) > MAX_EXPONENT:
         raise InvalidInputError(
             "number_out_of_range", f"a number in data is beyond 1E±{MAX_EXPONENT}", "/data"
         )
