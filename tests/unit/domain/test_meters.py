@@ -156,17 +156,25 @@ def test_states_of_two_hours_merge() -> None:
     assert union.quantity == Decimal(3)
 
 
-def test_latest_values_do_not_merge_backwards() -> None:
+def test_a_gauge_holds_its_value_between_two_spans() -> None:
+    # 2 from 1 to 5 is the first span's 8, then 3 from 5 to 9 is 12, then the later span's 1.
+    first = GaugeState(1, 5, Decimal(3), Decimal(8))
+    assert first.merged(GaugeState(9, 10, Decimal(4), Decimal(1))) == GaugeState(
+        1, 10, Decimal(4), Decimal(21)
+    )
+
+
+def test_latest_values_and_gauges_do_not_merge_backwards() -> None:
     with pytest.raises(InvariantError):
         LatestState(2, Decimal(4)).merged(LatestState(1, Decimal(9)))
-
-
-def test_a_gauge_shows_nothing_without_a_span_and_does_not_merge() -> None:
     gauge = GaugeState(1, 5, Decimal(2), Decimal(8))
     with pytest.raises(InvariantError):
-        _ = gauge.quantity
-    with pytest.raises(InvariantError):
         gauge.merged(gauge)
+
+
+def test_a_gauge_shows_nothing_without_a_span() -> None:
+    with pytest.raises(InvariantError):
+        _ = GaugeState(1, 5, Decimal(2), Decimal(8)).quantity
 
 
 def test_a_large_set_comes_in_parts_that_merge_into_it() -> None:

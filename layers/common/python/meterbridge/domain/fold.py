@@ -15,12 +15,12 @@ from typing import Protocol
 from meterbridge.domain.accumulators import Accumulator
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.event_values import Reason
-from meterbridge.domain.identities import MAX_SUSPECTS, Identities
+from meterbridge.domain.identities import MAX_SUSPECTS, Identities, NewRows
 from meterbridge.domain.measuring import EventRows, Measurement, reasons
 from meterbridge.domain.meter_states import MeterState
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.usage import FoldHead, FoldPosition, GroupKey, HourlyUsage
-from meterbridge.domain.usage_log import Partition, ShardPlan, StoredSegment, decode, pack_events
+from meterbridge.domain.usage_log import Partition, StoredSegment
 
 
 class MeterCatalog(Protocol):
@@ -61,7 +61,7 @@ class PartitionFold:
 
     Args:
         catalog: fixed for the life of the fold; a newer one needs a new fold.
-        identities: empty; given only to test collisions of hashes.
+        identities: empty; given only to test events that share a fingerprint.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class PartitionFold:
         self._catalog_version = catalog.version
         self._matcher = Matcher(catalog.meters, partition.hour)
         self._accumulators: dict[str, Accumulator] = {}
-        self._subjects: dict[str, set[str]] = {}
+        self._slots: dict[str, int] = {}
+        self._customers: dict[str, set[int]] = {}
         self._identities = identities or Identities()
         self._unmatched: Counter[Reason] = Counter()
         self._segments = 0
@@ -100,12 +101,9 @@ class PartitionFold:
         """
         if stored.partition != self.partition or stored.sk <= self._last_segment:
             raise InvariantError(f"{stored.partition} {stored.sk} after {self._last_segment!r}")
-        taken = self._identities.take(stored.body)
-        if taken is not None:
-            segment, masks = taken
-            for group, new in zip(segment.groups, masks, strict=True):
-                self._measure(group.product_id, group.type, EventRows(segment, group, new))
-        if self._identities.suspects >= MAX_SUSPECTS:
+        for new in self._identities.take(stored.body):
+            self._measure(new)
+        if self._identities.suspected >= MAX_SUSPECTS:
             self._settle()
         self._segments += 1
         self._last_segment = stored.sk
@@ -140,38 +138,44 @@ class PartitionFold:
         return FoldResult(head, tuple(self._rows(head, folded_at)))
 
     def _settle(self) -> None:
-        """Count the repeats. An event that only shared its hash with another is measured now."""
-        for event in self._identities.settle():
-            for draft in pack_events([event], ShardPlan()):
-                segment = decode(draft.body)
-                for group in segment.groups:
-                    self._measure(group.product_id, group.type, EventRows(segment, group))
+        """Count the repeats. An event that only shared its fingerprint is measured now."""
+        for new in self._identities.settle():
+            self._measure(new)
 
-    def _measure(self, product_id: str, event_type: str, rows: EventRows) -> None:
+    def _measure(self, new: NewRows) -> None:
+        group = new.group
+        rows = EventRows(group, new.kept, self._slots_of(new.subject_names))
         if not len(rows):
             return
-        subjects = self._subjects.setdefault(product_id, set())
-        subjects.update(map(rows.names.__getitem__, set(rows.codes)))
-        measurements = self._matcher.of(product_id, event_type)
+        self._customers.setdefault(group.product_id, set()).update(rows.present)
+        measurements = self._matcher.of(group.product_id, group.type)
         measured = [measurement.take(rows) for measurement in measurements]
         for measurement, taken in zip(measurements, measured, strict=True):
             meter = measurement.meter
             accumulator = self._accumulators.get(meter.id)
             if accumulator is None:
                 accumulator = self._accumulators[meter.id] = Accumulator(meter)
-            accumulator.add(rows, taken)
+            accumulator.add(taken)
         self._unmatched.update(reasons(measured, len(rows)).values())
 
+    def _slots_of(self, subjects: Sequence[str]) -> list[int]:
+        slots = self._slots
+        new = dict.fromkeys(subjects).keys() - slots.keys()
+        for subject in subjects if new else ():
+            slots.setdefault(subject, len(slots))
+        return list(map(slots.__getitem__, subjects))
+
     def _rows(self, head: FoldHead, folded_at: datetime) -> Iterator[HourlyUsage]:
+        names = list(self._slots)
         found: dict[tuple[str, str], dict[str, dict[GroupKey, MeterState]]] = {
             (product_id, subject): {}
-            for product_id, subjects in sorted(self._subjects.items())
-            for subject in sorted(subjects)
+            for product_id, customers in sorted(self._customers.items())
+            for subject in sorted(map(names.__getitem__, customers))
         }
         for meter_id, accumulator in sorted(self._accumulators.items()):
             product_id = accumulator.meter.product_id
-            for (subject, group), state in accumulator.states():
-                found[product_id, subject].setdefault(meter_id, {})[group] = state
+            for slot, group, state in accumulator.states():
+                found[product_id, names[slot]].setdefault(meter_id, {})[group] = state
         for (product_id, subject), meters in found.items():
             yield HourlyUsage(
                 product_id=product_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,25 +13,27 @@ from meterbridge.domain.event_filters import path_keys, predicate
 from meterbridge.domain.event_values import MISSING, Reason, digests_of, group_texts, numbers_of
 from meterbridge.domain.events import EPOCH, MICROSECOND
 from meterbridge.domain.meters import Aggregation, Meter
-from meterbridge.domain.usage_log import EventGroup, Segment
+from meterbridge.domain.segments import EventGroup
 
 _T = TypeVar("_T")
 Keys = tuple[str, ...]
+Group = tuple[str, ...]
 
 
 class EventRows:
     """Events of one product and type from one group of a segment, some rows left out.
 
-    Attributes:
-        names: the subjects of the segment; `codes` points into it.
+    Args:
+        kept: which rows of the group; None for all.
+        slots: the caller's number for each of the segment's subjects.
     """
 
     def __init__(
-        self, segment: Segment, group: EventGroup, kept: Sequence[bool] | None = None
+        self, group: EventGroup, kept: Sequence[bool] | None, slots: Sequence[int]
     ) -> None:
-        self.names = segment.subject_names
         self._group = group
         self._kept = kept
+        self.slots = slots
         self._size = len(group) if kept is None else sum(kept)
 
     def __len__(self) -> int:
@@ -39,8 +41,15 @@ class EventRows:
 
     @cached_property
     def codes(self) -> Sequence[int]:
-        """For each event, where its subject is in `names`."""
+        """For each event, where the number of its subject is in `slots`."""
         return self._of(self._group.subject_codes)
+
+    @cached_property
+    def present(self) -> Collection[int]:
+        """The numbers of the subjects that have events here."""
+        if self._kept is None and self._group.alone:
+            return self.slots
+        return set(map(self.slots.__getitem__, set(self.codes)))
 
     @cached_property
     def times(self) -> Sequence[int]:
@@ -65,10 +74,9 @@ class EventRows:
             ]
         return column
 
-    def event_rows(self, rows: Iterable[int]) -> list[int]:
-        """Rows of the group, for rows of this batch."""
-        places = self._of(range(len(self._group)))
-        return [places[row] for row in rows]
+    def is_whole(self, path: Keys) -> bool:
+        """Whether all values at a path are known to be 64-bit integers, without a look at them."""
+        return len(path) == 1 and path[0] in self._group.keys and self._group.is_whole(path[0])
 
     def _of(self, column: Sequence[_T]) -> Sequence[_T]:
         return column if self._kept is None else list(compress(column, self._kept))
@@ -79,8 +87,8 @@ class Measured:
     """What one meter takes from a batch.
 
     Attributes:
-        codes: for each event taken, where its subject is in the batch's names.
-        values: for each event taken: a number, a digest (UNIQUE_COUNT), or 1 (COUNT).
+        codes: for each event taken, where the number of its subject is in `slots`.
+        values: for each event taken: a number, a digest (UNIQUE_COUNT), nothing (COUNT).
         groups: for each event taken, its group; None without group-by.
         orders: for each event taken; None where the order does not matter.
         taken: which rows of the batch; None for all of them.
@@ -88,8 +96,9 @@ class Measured:
     """
 
     codes: Sequence[int]
+    slots: Sequence[int]
     values: Sequence[Any]
-    groups: Sequence[Keys] | None
+    groups: Sequence[Group] | None
     orders: Sequence[tuple[int, str, str]] | None
     taken: Sequence[bool] | None = None
     faults: dict[int, Reason] = field(default_factory=dict)
@@ -114,7 +123,9 @@ class Measurement:
         aggregation = self.meter.aggregation
         faults: dict[int, Reason] = {}
         if aggregation is Aggregation.COUNT:
-            values: Sequence[Any] = [1] * (len(rows) if taken is None else sum(taken))
+            values: Sequence[Any] = ()
+        elif aggregation is not Aggregation.UNIQUE_COUNT and rows.is_whole(self._value):
+            values = _compressed(rows.at(self._value), taken)
         else:
             column = _compressed(rows.at(self._value), taken)
             read = digests_of if aggregation is Aggregation.UNIQUE_COUNT else numbers_of
@@ -131,6 +142,7 @@ class Measurement:
             groups = list(zip(*texts, strict=True))
         return Measured(
             codes=_compressed(rows.codes, taken),
+            slots=rows.slots,
             values=values,
             groups=groups,
             orders=_compressed(rows.orders, taken) if self._ordered else None,

@@ -1,8 +1,7 @@
 """Meter states: what one meter knows of one customer, group and hour; exact, frozen, mergeable.
 
 States of one group over different hours merge into the state of the longer period. Sums, counts,
-extremes and sets also merge within an hour; latest values need their hours in order. Gauges do not
-merge: they are integrated over their states.
+extremes and sets also merge within an hour; latest values and gauges need to be in order of time.
 """
 
 from __future__ import annotations
@@ -183,6 +182,14 @@ class GaugeState(MeterState, frozen=True, tag_field="k", tag="time_weighted"):
     last_at: int
     last_value: Decimal
     inner: Decimal
+
+    def merged(self, later: GaugeState) -> GaugeState:
+        if later.first_at < self.last_at:
+            raise InvariantError("gauges merge in order of time")
+        held = min(later.first_at - self.last_at, _HOLD)
+        between = multiply(self.last_value, Decimal(held))
+        inner = exact_sum((self.inner, between, later.inner))
+        return GaugeState(self.first_at, later.last_at, later.last_value, inner)
 
 
 def gauge_integral(states: Iterable[GaugeState], start: int, end: int) -> Decimal:

@@ -153,6 +153,21 @@ class EventGroup:
         """Bytes for each event that are equal exactly when the ids are: cheaper than `ids`."""
         return text_keys(*self._ids, self._size)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the segment has no other group."""
+        return self._size == len(self._segment)
+
+    @property
+    def uuid_planes(self) -> bytes | None:
+        """Where all ids are UUIDs: their first bytes, then their second bytes, and so on."""
+        column, raw = self._ids
+        return raw if isinstance(column, Uuids) else None
+
+    def is_whole(self, key: str) -> bool:
+        """Whether all values under a top-level data key are known to be 64-bit integers."""
+        return isinstance(self._packed[key][0], Ints)
+
     @cached_property
     def times(self) -> list[int]:
         """When each event occurred, in microseconds since the epoch."""
