@@ -90,7 +90,7 @@ class Aggregation(Construct):
         storage.usage_log.allow(self.close_windows, *READ_LOG)
         storage.registry.allow(self.close_windows, *READ_REGISTRY)
         storage.usage.allow(self.close_windows, *WRITE_USAGE)
-        allow_sending(self.settle_queue, self.close_windows)
+        self.settle_queue.allow_sending(self.close_windows)
         Schedule(
             self,
             "CloseWindowsSchedule",
@@ -171,10 +171,3 @@ class Aggregation(Construct):
             "ListStreams is a listing: Lambda asks it of the table's streams, not of one of them",
         )
         return mapping.event_source_mapping_id
-
-
-def allow_sending(queue: ServiceQueue, function: ServiceFunction) -> None:
-    """Let `function` put messages into `queue`, and nothing else."""
-    iam.Grant.add_to_principal(
-        grantee=function, actions=["sqs:SendMessage"], resource_arns=[queue.queue_arn]
-    )

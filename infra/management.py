@@ -5,7 +5,6 @@ from __future__ import annotations
 from aws_cdk import Duration
 from constructs import Construct
 
-from infra.aggregation import allow_sending
 from infra.api import Api
 from infra.queues import ServiceQueue
 from infra.service_function import Platform, ServiceFunction
@@ -53,5 +52,5 @@ class Management(Construct):
         storage.ledger.allow(self.function, *WRITE_LEDGER)
         storage.usage.allow(self.function, *READ_USAGE)
         storage.usage_log.allow(self.function, *READ_LOG)
-        allow_sending(settle_queue, self.function)
+        settle_queue.allow_sending(self.function)
         api.route("ANY", "/v1/{proxy+}", self.function)

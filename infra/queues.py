@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -37,6 +38,7 @@ class ServiceQueue(sqs.Queue):
                 for six times as long, as Lambda asks for.
             dead_letters: where a message goes that failed five times.
         """
+        self._is_local = config.is_local
         super().__init__(
             scope,
             construct_id,
@@ -57,3 +59,11 @@ class ServiceQueue(sqs.Queue):
             accept(
                 self, "SQS3", "It holds what was given up; an alarm watches it, nothing reads it"
             )
+
+    def allow_sending(self, grantee: iam.IGrantable) -> None:
+        """Let `grantee` put messages into the queue, and nothing else."""
+        actions = ["sqs:SendMessage"]
+        if self._is_local:
+            # AWS checks SendMessage for a batch too; the emulator has an action for it.
+            actions.append("sqs:SendMessageBatch")
+        iam.Grant.add_to_principal(grantee=grantee, actions=actions, resource_arns=[self.queue_arn])
