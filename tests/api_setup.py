@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from builders import GRACE, LICENSE_ARN, NOON
 from fakes.clock import FakeClock
 from fakes.ledger import FakeLedger
@@ -16,7 +18,6 @@ from http_api import Client
 from manage.app import build_app
 from manage.resolver import Resolver
 from manage.services import Services
-
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.lambda_runtime.observability import make_logger
 
@@ -66,7 +67,7 @@ class Api:
         return Client(self.app.resolve, **changes)
 
 
-def make_api(registry: RegistryAdmin | None = None) -> Api:
+def make_api(registry: RegistryAdmin | None = None, logger: Logger | None = None) -> Api:
     """An API over an empty registry, or over this one."""
     clock, queue = FakeClock(NOON), FakeSettleQueue()
     services = Services(
@@ -78,7 +79,7 @@ def make_api(registry: RegistryAdmin | None = None) -> Api:
         clock=clock,
         grace=GRACE,
     )
-    app = build_app(services, make_logger())
+    app = build_app(services, logger or make_logger())
     return Api(app, services, services.registry, clock, queue)
 
 
