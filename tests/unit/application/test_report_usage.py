@@ -314,6 +314,22 @@ class TestWhenItCannotGoOn:
         assert str(reporting.run().error) == "throttled"
         assert reporting.marketplace.calls == []
 
+    @pytest.mark.parametrize("method", ["agreement", "suspend"])
+    def test_a_registry_that_cannot_be_used_ends_the_run_and_loses_nothing(
+        self, reporting: Reporting, method: str
+    ) -> None:
+        (record,) = some_records(1)
+        reporting.add(record)
+        reporting.marketplace.refused = {record.key: ReportOutcome.NOT_ENTITLED}
+
+        def unavailable(*_: object) -> None:
+            raise StoreUnavailableError("throttled")
+
+        setattr(reporting.registry, method, unavailable)
+        assert str(reporting.run().error) == "throttled"
+        state = PENDING if method == "agreement" else REJECTED
+        assert reporting.states([record]) == [state]
+
     def test_an_adapter_that_owes_an_answer_is_a_defect(self, reporting: Reporting) -> None:
         reporting.add(*some_records(2))
         reporting.marketplace.script = [lambda fake, sent: [fake.book(sent[0])]]

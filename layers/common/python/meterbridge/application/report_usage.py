@@ -121,15 +121,10 @@ def report_usage(
     """
     run = _Run(marketplace, ledger, registry, clock, may_continue)
     pending = ledger.pending(marketplace.channel, limits.max_records)
+    if dry_run:
+        return run.plan(pending)
     with ThreadPoolExecutor(limits.workers) as pool:
-        reported = run.reported_agreements(pool, pending)
-        if dry_run:
-            return run.plan(pending, reported)
-        due = run.close_overdue(pool, pending)
-        run.note(
-            (record, Progress.HELD) for record in due if record.key.agreement_id not in reported
-        )
-        waiting = [record for record in due if record.key.agreement_id in reported]
+        waiting = run.close_overdue(pool, pending)
         for number in range(limits.rounds):
             if number and waiting and run.goes_on():
                 backoff(number)
@@ -151,7 +146,7 @@ class _Run:
     may_continue: Callable[[], bool]
     counts: Counter[RecordState | Progress] = field(default_factory=Counter)
     open_deadlines: list[datetime] = field(default_factory=list)
-    suspended: set[str] = field(default_factory=set)
+    reported: dict[str, bool] = field(default_factory=dict)
     error: MeterbridgeError | None = None
 
     def goes_on(self) -> bool:
@@ -167,24 +162,13 @@ class _Run:
         deadline = min(self.open_deadlines, default=None)
         return ReportSummary(self.counts, deadline, error=self.error)
 
-    def reported_agreements(self, pool: Executor, records: Iterable[MeteringRecord]) -> set[str]:
-        ids = list({record.key.agreement_id for record in records})
-        answers = pool.map(self._is_reported, ids)
-        return {each for each, reported in zip(ids, answers, strict=True) if reported}
-
-    def _is_reported(self, agreement_id: str) -> bool:
-        try:
-            return self.registry.agreement(agreement_id).state in REPORTED_STATES
-        except NotFoundError:
-            return False
-
-    def plan(self, pending: Iterable[MeteringRecord], reported: set[str]) -> ReportSummary:
+    def plan(self, pending: Iterable[MeteringRecord]) -> ReportSummary:
         now = self.clock.now()
         planned = []
         for record in pending:
             if now >= record.deadline:
                 self.note([(record, closed_at_deadline(record, at=now).state)])
-            elif record.key.agreement_id not in reported:
+            elif not self._is_reported(record.key.agreement_id):
                 self.note([(record, Progress.HELD)])
             else:
                 try:
@@ -193,6 +177,18 @@ class _Run:
                 except InvariantError:
                     self.note([(record, RecordState.REJECTED)])
         return replace(self.summary(), dry_run=True, planned=tuple(planned))
+
+    def _is_reported(self, agreement_id: str) -> bool:
+        """Whether an agreement's records are sent; read once in a run."""
+        if agreement_id not in self.reported:
+            try:
+                state = self.registry.agreement(agreement_id).state
+            except NotFoundError:
+                self.reported[agreement_id] = False
+            else:
+                # Not over a suspension that another thread has just noted.
+                self.reported.setdefault(agreement_id, state in REPORTED_STATES)
+        return self.reported[agreement_id]
 
     def close_overdue(
         self, pool: Executor, records: Sequence[MeteringRecord]
@@ -244,8 +240,12 @@ class _Run:
     def _mark(self, record: MeteringRecord) -> tuple[_Step, Submission | None]:
         """Write ahead that a record is about to be sent; without a submission it is not sent now."""
         now = self.clock.now()
-        if record.key.agreement_id in self.suspended:
-            return (record, Progress.HELD), None
+        try:
+            if not self._is_reported(record.key.agreement_id):
+                return (record, Progress.HELD), None
+        except StoreUnavailableError as exc:
+            self.error = exc
+            return (record, Progress.WAITING), None
         if now >= record.deadline:
             return self._close(record), None
         try:
@@ -275,7 +275,7 @@ class _Run:
         return step
 
     def _suspend(self, agreement_id: str, reason: str) -> None:
-        self.suspended.add(agreement_id)
+        self.reported[agreement_id] = False
         try:
             self.registry.suspend(agreement_id, reason)
         except (NotFoundError, StaleVersionError, StoreUnavailableError) as exc:
