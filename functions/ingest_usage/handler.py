@@ -44,6 +44,12 @@ _STATUS = {
     "unsupported_media_type": 415,
     "unsupported_encoding": 415,
 }
+_UNAVAILABLE = Problem(
+    503,
+    "store_unavailable",
+    "not known to be stored; send the same request again",
+    headers={"Retry-After": "2"},
+)
 _LONG_LIST = 1_000
 _SHORT_ID = 64
 """Ids are cut to this length in lists longer than that: the answer must fit in 6 MB."""
@@ -54,25 +60,24 @@ _SHORT_ID = 64
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Answer a request of an HTTP API (payload format 2.0)."""
     caller = caller_of(event)
+    result = IngestResult(accepted=0)
     if caller is None:
-        return Problem(401, "unauthorized", "an API key is required").response()
-    if Scope.INGEST not in caller.scopes:
-        return Problem(403, "forbidden", "this key may not send usage").response()
-    try:
-        body = events_of(event)
-        result = ingest_usage(body, products=caller.products, log=LOG, plans=PLANS, clock=CLOCK)
-    except InvalidInputError as exc:
-        return _unreadable(exc).response()
-    except StoreUnavailableError as exc:
-        logger.error("usage log not written", reason=str(exc))
-        return Problem(
-            503,
-            "store_unavailable",
-            "not stored; send the same request again",
-            headers={"Retry-After": "2"},
-        ).response()
-    _observe(result, caller.key_id)
-    return _answer(result)
+        answer = Problem(401, "unauthorized", "an API key is required").response()
+    elif Scope.INGEST not in caller.scopes:
+        answer = Problem(403, "forbidden", "this key may not send usage").response()
+    else:
+        try:
+            result = ingest_usage(
+                events_of(event), products=caller.products, log=LOG, plans=PLANS, clock=CLOCK
+            )
+            answer = _answer(result)
+        except InvalidInputError as exc:
+            answer = _unreadable(exc).response()
+        except StoreUnavailableError as exc:
+            logger.error("usage log not written", reason=str(exc))
+            answer = _UNAVAILABLE.response()
+    _observe(result)
+    return answer
 
 
 def _unreadable(fault: InvalidInputError) -> Problem:
@@ -80,7 +85,7 @@ def _unreadable(fault: InvalidInputError) -> Problem:
     return Problem(_STATUS.get(fault.code, 400), fault.code, fault.detail, errors)
 
 
-def _observe(result: IngestResult, key_id: str) -> None:
+def _observe(result: IngestResult) -> None:
     rejected = result.rejected
     count(
         metrics,
@@ -88,7 +93,7 @@ def _observe(result: IngestResult, key_id: str) -> None:
     )
     if rejected:
         codes = Counter(rejection.code for rejection in rejected)
-        logger.warning("events rejected", key_id=key_id, codes=codes)
+        logger.warning("events rejected", codes=codes)
 
 
 def _answer(result: IngestResult) -> dict[str, Any]:
