@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 
 from api_setup import (
     AGREEMENT,
