@@ -84,12 +84,17 @@ class Aggregation(Construct):
             platform=platform,
             timeout=_LONGEST,
             memory_size=1769,
-            environment=tables | log | grace | {"SETTLE_QUEUE_URL": self.settle_queue.queue_url},
+            environment=tables
+            | log
+            | ledger
+            | grace
+            | {"SETTLE_QUEUE_URL": self.settle_queue.queue_url},
             lost_events=self.lost_wake_ups,
         )
         storage.usage_log.allow(self.close_windows, *READ_LOG)
         storage.registry.allow(self.close_windows, *READ_REGISTRY)
         storage.usage.allow(self.close_windows, *WRITE_USAGE)
+        storage.ledger.allow_indexes(self.close_windows)
         self.settle_queue.allow_sending(self.close_windows)
         Schedule(
             self,
@@ -112,7 +117,11 @@ class Aggregation(Construct):
         storage.ledger.allow(self.settle_agreements, *WRITE_LEDGER)
         self.settle_agreements.add_event_source(
             event_sources.SqsEventSource(
-                self.settle_queue, batch_size=10, report_batch_item_failures=True
+                self.settle_queue,
+                batch_size=10,
+                report_batch_item_failures=True,
+                # So that settling never takes what ingest needs of the account's concurrency.
+                max_concurrency=10,
             )
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import Duration
+from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
@@ -47,6 +48,7 @@ class Monitoring(Construct):
         functions: Sequence[ServiceFunction],
         scheduled: Sequence[ServiceFunction],
         stream_reader: ServiceFunction,
+        api: apigateway.IHttpApi,
         dead_letters: Mapping[str, ServiceQueue],
         tables: Mapping[str, dynamodb.ITable],
     ) -> None:
@@ -59,6 +61,7 @@ class Monitoring(Construct):
         for function in scheduled:
             self._not_running(function, Duration.minutes(config.schedule_minutes))
         self._stream_lag(stream_reader)
+        self._unanswered(api)
         for metric_name, meaning in _BUSINESS_ALARMS.items():
             self._business(metric_name, meaning)
         self._deadline()
@@ -125,6 +128,13 @@ class Monitoring(Construct):
             _iterator_age(function),
             "The usage log's stream is read late; the sweep still bills, but usage shows late.",
             threshold=Duration.minutes(_ITERATOR_AGE_MINUTES).to_milliseconds(),
+        )
+
+    def _unanswered(self, api: apigateway.IHttpApi) -> None:
+        self._alarm(
+            "ApiFailures",
+            api.metric_server_error(period=Duration.minutes(5), statistic="Sum"),
+            "Requests got no proper answer: usage is lost if the product does not send it again.",
         )
 
     def _business(self, metric_name: str, meaning: str) -> None:

@@ -69,6 +69,7 @@ class MeterbridgeStack(Stack):
             functions=functions,
             scheduled=[aggregation.close_windows, reporting.function],
             stream_reader=aggregation.aggregate_usage,
+            api=api.http_api,
             dead_letters={
                 "LostBatches": aggregation.lost_batches,
                 "LostClosings": aggregation.lost_wake_ups,

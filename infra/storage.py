@@ -80,11 +80,15 @@ class ServiceTable(dynamodb.Table):
             grantee=grantee, actions=list(actions), resource_arns=[self.table_arn]
         )
         if self._index_names and "dynamodb:Query" in actions:
-            iam.Grant.add_to_principal(
-                grantee=grantee,
-                actions=["dynamodb:Query"],
-                resource_arns=[f"{self.table_arn}/index/{name}" for name in self._index_names],
-            )
+            self.allow_indexes(grantee)
+
+    def allow_indexes(self, grantee: iam.IGrantable) -> None:
+        """Let `grantee` query the indexes, and by this not the table."""
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["dynamodb:Query"],
+            resource_arns=[f"{self.table_arn}/index/{name}" for name in self._index_names],
+        )
 
 
 class Storage(Construct):

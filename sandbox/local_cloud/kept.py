@@ -41,7 +41,7 @@ def running() -> KeptCloud | None:
     """What `up` has left running, if it still does."""
     if not _NOTE.exists():
         return None
-    kept = KeptCloud(**json.loads(_NOTE.read_text()))
+    kept = KeptCloud(**json.loads(_NOTE.read_text()), admin_key=_ADMIN_KEY.read_text())
     return kept if all(_is_ours(name, pid) for name, pid in kept.groups.items()) else None
 
 
@@ -79,7 +79,9 @@ def up(*, port: int, marketplace_port: int, report: Report) -> KeptCloud:
         admin_key=_ADMIN_KEY.read_text(),
         groups=groups,
     )
-    _NOTE.write_text(json.dumps(asdict(kept)))
+    note = asdict(kept)
+    del note["admin_key"]
+    _NOTE.write_text(json.dumps(note))
     return kept
 
 

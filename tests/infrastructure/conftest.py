@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,16 +21,20 @@ from infra.stack import MeterbridgeStack
 
 Resources = dict[str, dict[str, Any]]
 
-WITHOUT_BUNDLING: Mapping[str, Any] = {"aws:cdk:bundling-stacks": []}
+PROJECT = Path(__file__).resolve().parents[2]
+FLAGS = {
+    name: value
+    for name, value in json.loads((PROJECT / "cdk.json").read_text())["context"].items()
+    if name.startswith("@")
+}
 
 
 def build(
     settings: Mapping[str, object], *, outdir: Path | None = None, bundling: bool = False
 ) -> MeterbridgeStack:
-    """The stack as `app.py` builds it, with these settings as context."""
-    app = App(
-        context=None if bundling else WITHOUT_BUNDLING, outdir=str(outdir) if outdir else None
-    )
+    """The stack as `app.py` builds it under the CLI, with these settings as context."""
+    context = FLAGS if bundling else {**FLAGS, "aws:cdk:bundling-stacks": []}
+    app = App(context=context, outdir=str(outdir) if outdir else None)
     return MeterbridgeStack(app, "Meterbridge", config=DeploymentConfig.from_context(settings))
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import pytest
 from aws_cdk import App
 
 from infra import service_function
-from infra.config import DeploymentConfig
 from infra.layers import UnpinnedRequirementError, refuse_unpinned
 from infra.stack import MeterbridgeStack
 from infra.wheel_bundling import WheelBundling, WheelBundlingError
@@ -65,11 +64,10 @@ class Assembly:
         return next(iter(self.functions.values())).layers[1]
 
 
-def synthesise(settings: Mapping[str, object], outdir: Path, *, bundling: bool) -> Assembly:
-    context = None if bundling else {"aws:cdk:bundling-stacks": []}
-    app = App(context=context, outdir=str(outdir))
-    MeterbridgeStack(app, "Meterbridge", config=DeploymentConfig.from_context(settings))
-    app.synth()
+def _synthesised(stack: MeterbridgeStack) -> Assembly:
+    app = stack.node.root
+    assert isinstance(app, App)
+    outdir = Path(app.synth().directory)
     resources: dict[str, Any] = json.loads((outdir / "Meterbridge.template.json").read_text())[
         "Resources"
     ]
@@ -98,16 +96,22 @@ def _asset(outdir: Path, code: Mapping[str, str]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+def local_assembly(
+    build_stack: Callable[..., MeterbridgeStack], tmp_path_factory: pytest.TempPathFactory
+) -> Assembly:
     """Built for the interpreter that runs this test."""
     settings = {"stage": "local", "marketplace_endpoint": "http://127.0.0.1:8642"}
-    return synthesise(settings, tmp_path_factory.mktemp("local"), bundling=True)
+    outdir = tmp_path_factory.mktemp("local")
+    return _synthesised(build_stack(settings, outdir=outdir, bundling=True))
 
 
 @pytest.fixture(scope="module")
-def production_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+def production_assembly(
+    build_stack: Callable[..., MeterbridgeStack], tmp_path_factory: pytest.TempPathFactory
+) -> Assembly:
     """Built for Lambda."""
-    return synthesise({}, tmp_path_factory.mktemp("production"), bundling=True)
+    outdir = tmp_path_factory.mktemp("production")
+    return _synthesised(build_stack({}, outdir=outdir, bundling=True))
 
 
 def test_there_is_a_function_for_every_folder_and_no_other(local_assembly: Assembly) -> None:
@@ -187,15 +191,15 @@ def test_both_layers_hold_the_same_packages(
 
 
 def test_editing_one_function_uploads_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build_stack: Callable[..., MeterbridgeStack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = tmp_path / "functions"
     shutil.copytree(service_function.FUNCTIONS, folders)
     monkeypatch.setattr(service_function, "FUNCTIONS", folders)
-    before = synthesise({}, tmp_path / "before", bundling=False)
+    before = _synthesised(build_stack({}, outdir=tmp_path / "before"))
     with (folders / "manage" / "handler.py").open("a") as handler:
         handler.write("\n# edited\n")
-    after = synthesise({}, tmp_path / "after", bundling=False)
+    after = _synthesised(build_stack({}, outdir=tmp_path / "after"))
 
     assert [
         name

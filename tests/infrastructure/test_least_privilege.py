@@ -14,26 +14,35 @@ Resources = dict[str, dict[str, Any]]
 READ = {"GetItem", "Query"}
 READ_REGISTRY = READ | {"BatchGetItem"}
 ALLOWED: dict[str, dict[str, set[str]]] = {
-    "Authorize": {"Registry": READ_REGISTRY},
-    "IngestUsage": {"UsageLog": {"BatchWriteItem"}, "Registry": READ_REGISTRY},
+    "Authorize": {"Registry": READ_REGISTRY, "Registry index": {"Query"}},
+    "IngestUsage": {
+        "UsageLog": {"BatchWriteItem"},
+        "Registry": READ_REGISTRY,
+        "Registry index": {"Query"},
+    },
     "AggregateUsage": {
         "UsageLog": {"Query"},
         "UsageLog stream": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
         "Registry": READ_REGISTRY,
+        "Registry index": {"Query"},
         "Usage": READ | {"PutItem"},
         "LostBatches": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
     "CloseWindows": {
         "UsageLog": {"Query"},
         "Registry": READ_REGISTRY,
+        "Registry index": {"Query"},
         "Usage": READ | {"PutItem"},
+        "Ledger index": {"Query"},
         "SettleQueue": {"SendMessage"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
     "SettleAgreements": {
         "Usage": READ,
         "Registry": READ_REGISTRY,
+        "Registry index": {"Query"},
         "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger index": {"Query"},
         "SettleQueue": {
             "ReceiveMessage",
             "ChangeMessageVisibility",
@@ -44,13 +53,17 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "ReportUsageAws": {
         "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger index": {"Query"},
+        "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"UpdateItem"},
         "Marketplace": {"BatchMeterUsage"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
     "Manage": {
+        "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
         "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger index": {"Query"},
         "Usage": READ,
         "UsageLog": {"Query"},
         "SettleQueue": {"SendMessage"},
@@ -78,8 +91,8 @@ def _named(resource: Any, action: str) -> str:
     names = ("UsageLog", "Usage", "Ledger", "Registry", "SettleQueue", "LostBatches", "LostWakeUps")
     known = [name for name in names if f"Storage{name}" in text or f"Aggregation{name}" in text]
     known += [name for name in names if f"ReportingAws{name}" in text]
-    stream = " stream" if "tream" in text else ""
-    return f"{known[0]}{stream}" if known else text
+    part = " stream" if "tream" in text else " index" if "/index/" in text else ""
+    return f"{known[0]}{part}" if known else text
 
 
 @pytest.mark.parametrize("function", ALLOWED)

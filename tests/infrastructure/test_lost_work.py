@@ -53,7 +53,11 @@ def test_an_agreement_that_cannot_be_settled_is_put_aside_after_five_tries(
 def test_one_agreement_that_fails_does_not_hold_up_its_batch(template: Template) -> None:
     template.has_resource_properties(
         "AWS::Lambda::EventSourceMapping",
-        {"BatchSize": 10, "FunctionResponseTypes": ["ReportBatchItemFailures"]},
+        {
+            "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": 10},
+        },
     )
 
 

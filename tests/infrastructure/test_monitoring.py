@@ -94,6 +94,19 @@ def test_a_stream_that_is_read_late_raises_an_alarm(template: Template) -> None:
     )
 
 
+def test_a_request_without_a_proper_answer_raises_an_alarm(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "Namespace": "AWS/ApiGateway",
+            "MetricName": "5xx",
+            "Statistic": "Sum",
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 0,
+        },
+    )
+
+
 def test_every_function_names_the_service_the_alarms_look_for(template: Template) -> None:
     for function in template.find_resources("AWS::Lambda::Function").values():
         variables = function["Properties"]["Environment"]["Variables"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import DeploymentConfig
 from infra.stack import MeterbridgeStack
 
 # What is accepted, and how many times. Each has its reason beside the construct it is about.
@@ -22,12 +22,13 @@ ACCEPTED = {
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def report(
+    build_stack: Callable[..., MeterbridgeStack], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What cdk-nag's AwsSolutions rules say of the stack for AWS."""
     outdir = tmp_path_factory.mktemp("cdk.out")
-    app = App(context={"aws:cdk:bundling-stacks": []}, outdir=str(outdir))
-    config = DeploymentConfig.from_context({"alarm_email": "billing@example.com"})
-    MeterbridgeStack(app, "Meterbridge", config=config)
+    app = build_stack({"alarm_email": "billing@example.com"}, outdir=outdir).node.root
+    assert isinstance(app, App)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     try:
         app.synth()
