@@ -10,30 +10,42 @@ class Killed(BaseException):
     """The process is gone. Not an Exception: nothing may catch it and carry on."""
 
 
-class Fuse:
-    """Counts calls to the outside and kills at one of them.
+def kill() -> None:
+    """An interruption that ends the process."""
+    raise Killed
 
-    A call is killed before it has an effect or after it, alternately by the parity of `at`.
+
+class Fuse:
+    """Counts calls to the outside and interrupts at one of them.
+
+    Half-step 2n is before call n, half-step 2n + 1 after it. What happens there is a kill, or
+    another step run in full: two functions at once, in one of all their interleavings.
     """
 
     def __init__(self) -> None:
-        self.calls = 0
-        self._kill_at: int | None = None
+        self._calls = 0
+        self._at: int | None = None
+        self._interrupt: Callable[[], None] = kill
 
-    def arm(self, at: int | None) -> None:
-        """Kill at half-step `at` from now; None never kills."""
-        self.calls = 0
-        self._kill_at = at
+    def arm(self, at: int | None, interrupt: Callable[[], None] = kill) -> None:
+        """Interrupt once, at half-step `at` from now; None never does."""
+        self._calls = 0
+        self._at = at
+        self._interrupt = interrupt
 
     def around(self, call: Callable[[], Any]) -> Any:
-        before, after = 2 * self.calls, 2 * self.calls + 1
-        self.calls += 1
-        if self._kill_at == before:
-            raise Killed
+        """Make a call to the outside."""
+        number = self._calls
+        self._calls += 1
+        self._pass(2 * number)
         answer = call()
-        if self._kill_at == after:
-            raise Killed
+        self._pass(2 * number + 1)
         return answer
+
+    def _pass(self, half_step: int) -> None:
+        if self._at == half_step:
+            self._at = None
+            self._interrupt()
 
 
 class Fused:

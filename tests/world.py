@@ -35,10 +35,9 @@ from meterbridge.domain.agreements import AwsBuyerReference, Customer
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.offerings import QuantityKind
-from meterbridge.domain.partitions import Partition
 from meterbridge.domain.statement import Bucket, Statement
 from meterbridge.domain.usage import HourlyUsage
-from meterbridge.domain.usage_log import SegmentDraft, pack_events
+from meterbridge.domain.usage_log import pack_events
 from meterbridge.domain.windows import BillingPeriod
 from sandbox.marketplaces.aws.catalog import Agreement as SandboxAgreement
 from sandbox.marketplaces.aws.catalog import Dimension as SandboxDimension
@@ -119,17 +118,14 @@ def unpaced() -> CallPacer:
 
 
 class KillableUsageLog(FakeUsageLog):
-    """Can be killed around every single write of an append."""
+    """Can be killed before every single write of an append."""
 
-    def __init__(self, clock: FakeClock, fuse: Fuse) -> None:
-        super().__init__(clock)
+    def __init__(self, fuse: Fuse) -> None:
+        super().__init__()
         self._fuse = fuse
 
-    def _note(self, partition: Partition, received_at: datetime) -> None:
-        self._fuse.around(lambda: super(KillableUsageLog, self)._note(partition, received_at))
-
-    def _store(self, draft: SegmentDraft, received_at: datetime) -> None:
-        self._fuse.around(lambda: super(KillableUsageLog, self)._store(draft, received_at))
+    def _count_write(self) -> None:
+        self._fuse.around(lambda: super(KillableUsageLog, self)._count_write())
 
 
 class KillableUsageStore(FakeUsageStore):
@@ -150,17 +146,17 @@ class World:
         self.clock = FakeClock(now)
         self.started_at = now
         self.fuse = Fuse()
-        self.real_log = KillableUsageLog(self.clock, self.fuse)
+        self.real_log = KillableUsageLog(self.fuse)
         self.real_ledger = FakeLedger()
         self.real_registry = FakeRegistry()
         self.aws = StrictAws(self.clock, AwsMetering())
         fuse = self.fuse
-        self.log: Any = Fused(self.real_log, fuse, "read", "arrivals")
+        self.log: Any = Fused(self.real_log, fuse, "append", "read", "arrivals")
         self.usage: Any = Fused(
             KillableUsageStore(fuse), fuse, "advance", "set_cursor", "head", "hourly"
         )
         self.ledger: Any = Fused(
-            self.real_ledger, fuse, "commit", "save", "head", "records", "pending"
+            self.real_ledger, fuse, "commit", "save", "head", "records", "pending", "waiting"
         )
         self.registry: Any = Fused(self.real_registry, fuse, "agreement", "suspend", "catalog")
         self.queue: Any = Fused(FakeSettleQueue(), fuse, "enqueue")
@@ -220,6 +216,7 @@ class World:
         close_windows(
             log=self.log,
             usage=self.usage,
+            ledger=self.ledger,
             registry=self.registry,
             queue=self.queue,
             clock=self.clock,
@@ -236,11 +233,17 @@ class World:
             grace=GRACE,
         )
 
+    def settle_all(self) -> None:
+        """Settle every agreement."""
+        for subject in SUBJECTS:
+            self.settle(f"agr_{subject}")
+
     def drain(self) -> None:
         """Settle what was queued. A message is gone only once its agreement is settled."""
-        for agreement_id in list(dict.fromkeys(self.queue.agreement_ids)):
+        received = list(self.queue.agreement_ids)
+        for agreement_id in dict.fromkeys(received):
             self.settle(agreement_id)
-        self.queue.drain()
+        self.queue.remove(received)
 
     def report(self) -> None:
         report_usage(
@@ -270,6 +273,12 @@ class World:
         finally:
             self.fuse.arm(None)
         return False
+
+    def run_overlapped(self, step: Callable[[], None], at: int, other: Callable[[], None]) -> None:
+        """Run a step, and in the middle of it another one."""
+        self.fuse.arm(at, other)
+        step()
+        self.fuse.arm(None)
 
     def settle_down(self, hours: int = 4) -> None:
         """Let the schedules run undisturbed for some hours."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
+from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
 from meterbridge.application.aggregate_usage import aggregate_usage
 from meterbridge.application.fold_partitions import KeptFolds

@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
-from meterbridge.adapters.settle_queue import SqsSettleQueue
 
+from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
+from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
+from meterbridge.adapters.settle_queue import SqsSettleQueue
 from meterbridge.application.close_windows import close_windows
 from meterbridge.lambda_runtime.clock import SystemClock
 from meterbridge.lambda_runtime.observability import Metric, count, make_logger, make_metrics
@@ -25,6 +26,7 @@ class Settings:
 
     usage_log_table: str = variable("USAGE_LOG_TABLE")
     usage_table: str = variable("USAGE_TABLE")
+    ledger_table: str = variable("LEDGER_TABLE")
     registry_table: str = variable("REGISTRY_TABLE")
     settle_queue_url: str = variable("SETTLE_QUEUE_URL")
     grace: timedelta = variable("GRACE_MINUTES", minutes, default=timedelta(minutes=15))
@@ -33,6 +35,7 @@ class Settings:
 SETTINGS = load(Settings, os.environ)
 LOG = UsageLogStore(SETTINGS.usage_log_table)
 USAGE = UsageStore(SETTINGS.usage_table)
+LEDGER = LedgerStore(SETTINGS.ledger_table)
 REGISTRY = RegistryStore(SETTINGS.registry_table)
 QUEUE = SqsSettleQueue(SETTINGS.settle_queue_url)
 CLOCK = SystemClock()
@@ -45,7 +48,13 @@ metrics = make_metrics()
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """One sweep; answers what it did."""
     summary = close_windows(
-        log=LOG, usage=USAGE, registry=REGISTRY, queue=QUEUE, clock=CLOCK, grace=SETTINGS.grace
+        log=LOG,
+        usage=USAGE,
+        ledger=LEDGER,
+        registry=REGISTRY,
+        queue=QUEUE,
+        clock=CLOCK,
+        grace=SETTINGS.grace,
     )
     for fault in summary.corrupt:
         logger.error("partition not folded", reason=fault)

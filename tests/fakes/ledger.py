@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
@@ -69,6 +69,16 @@ class FakeLedger:
             self._records.update({record.key: record for record in new_records})
             for key in absorbed:
                 self._records[key] = replace(self._records[key], absorbed=True)
+
+    def waiting(self) -> Iterator[str]:
+        with self._lock:
+            heads = {head.agreement_id for head in self._heads.values() if head.waiting}
+            records = {
+                record.key.agreement_id
+                for record in self._records.values()
+                if not record.committed and not record.absorbed
+            }
+        return iter(sorted(heads | records))
 
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         with self._lock:

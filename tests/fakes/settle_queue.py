@@ -14,6 +14,8 @@ class FakeSettleQueue:
     def enqueue(self, agreement_ids: Iterable[str]) -> None:
         self.agreement_ids.extend(agreement_ids)
 
-    def drain(self) -> list[str]:
-        drained, self.agreement_ids = self.agreement_ids, []
-        return drained
+    def remove(self, agreement_ids: Iterable[str]) -> None:
+        """Delete messages that were worked off; each id takes one message with it."""
+        for agreement_id in agreement_ids:
+            if agreement_id in self.agreement_ids:
+                self.agreement_ids.remove(agreement_id)

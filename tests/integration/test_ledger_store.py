@@ -242,3 +242,26 @@ def test_two_records_of_one_key_in_a_settlement_are_a_defect() -> None:
         with pytest.raises(InvariantError):
             store.commit(head_at(1), expected_version=0, new_records=twice)
         assert store.head("agr_1") is None
+
+
+def test_an_agreement_waits_while_its_head_says_so(ledger: Ledger) -> None:
+    ledger.commit(
+        replace(head_at(1), waiting=True), expected_version=0, new_records=[metering_record()]
+    )
+    assert list(ledger.waiting()) == ["agr_1"]
+    ledger.commit(head_at(2), expected_version=1, new_records=[])
+    assert list(ledger.waiting()) == []
+
+
+def test_an_agreement_waits_until_its_rejected_record_is_taken_back(ledger: Ledger) -> None:
+    record = metering_record()
+    committed(ledger, record)
+    assert list(ledger.waiting()) == []
+    ledger.save(
+        record.finished(RecordState.REJECTED, at=NOON),
+        expected_state=RecordState.PENDING,
+        expected_attempts=0,
+    )
+    assert list(ledger.waiting()) == ["agr_1"]
+    ledger.commit(head_at(2), expected_version=1, new_records=[], absorbed=[record.key])
+    assert list(ledger.waiting()) == []

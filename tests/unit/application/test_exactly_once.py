@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from builders import at
@@ -49,68 +50,85 @@ EVENTS = st.builds(
     tokens=st.decimals(0, 5000, places=7).map(str),
     subject=st.integers(0, 1),
 )
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+"""A history of the whole pipeline takes too long to shrink to be of help."""
+
+SEND = st.tuples(st.just("send"), st.lists(EVENTS, min_size=1, max_size=8))
+SCHEDULED = st.sampled_from(["aggregate", "sweep", "drain", "settle_all", "report", "cycle"])
 STEPS = st.one_of(
-    st.tuples(st.just("send"), st.lists(EVENTS, min_size=1, max_size=8)),
+    SEND,
     st.tuples(st.just("resend"), st.integers(0, 20)),
-    st.tuples(st.just("aggregate"), st.none()),
-    st.tuples(st.just("sweep"), st.none()),
-    st.tuples(st.just("drain"), st.none()),
-    st.tuples(st.just("settle"), st.integers(0, 1)),
-    st.tuples(st.just("report"), st.none()),
+    st.tuples(st.just("run"), SCHEDULED),
+    st.tuples(st.just("run"), SCHEDULED),
     st.tuples(st.just("lose answers"), st.integers(1, 3)),
-    st.tuples(st.just("advance"), st.integers(1, 90)),
+    st.tuples(st.just("advance"), st.sampled_from([1, 5, 15, 60, 90])),
 )
-KILLS = st.one_of(st.none(), st.integers(0, 40))
+INTERRUPTIONS = st.one_of(
+    st.none(),
+    st.tuples(st.just("kill"), st.integers(0, 60)),
+    st.tuples(SCHEDULED, st.integers(0, 60)),
+)
 
 
-@given(st.lists(st.tuples(STEPS, KILLS), min_size=3, max_size=40))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(SEND, st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30))
+@settings(max_examples=300, deadline=None, phases=NO_SHRINKING)
 def test_any_interleaving_killed_anywhere_gives_the_direct_sum(
-    history: list[tuple[tuple[str, object], int | None]],
+    first: tuple[str, object],
+    history: list[tuple[tuple[str, object], tuple[str, int] | None]],
 ) -> None:
     world = World(START)
-    sent: dict[tuple[str, str], list[UsageEvent]] = {}
-    for (name, argument), kill_at in history:
-        _take(world, sent, name, argument, kill_at)
+    sent: dict[tuple[str, str], UsageEvent] = {}
+    for (name, argument), interruption in [(first, None), *history]:
+        _take(world, sent, name, argument, interruption)
     world.settle_down()
     world.check_books()
 
 
 def _take(
     world: World,
-    sent: dict[tuple[str, str], list[UsageEvent]],
+    sent: dict[tuple[str, str], UsageEvent],
     name: str,
     argument: object,
-    kill_at: int | None,
+    interruption: tuple[str, int] | None,
 ) -> None:
     if name == "send":
         assert isinstance(argument, list)
         # The content of a fact never changes: a producer that keeps its promise.
-        fresh = [sent.setdefault((e.subject, e.id), [e])[0] for e in argument]
-        _send(world, fresh, kill_at)
+        facts = [sent.setdefault((e.subject, e.id), e) for e in argument]
+        _interrupted(world, lambda: world.send(facts), interruption, again=True)
     elif name == "resend":
         known = sorted(sent.items())
         assert isinstance(argument, int)
-        if known:
-            _send(world, known[argument % len(known)][1], kill_at)
+        fact = known[argument % len(known)][1]
+        _interrupted(world, lambda: world.send([fact]), interruption, again=True)
     elif name == "advance":
         assert isinstance(argument, int)
         world.clock.advance(timedelta(minutes=argument))
     elif name == "lose answers":
         assert isinstance(argument, int)
         world.aws.lose_answers = argument
-    elif name == "settle":
-        assert isinstance(argument, int)
-        agreement_id = f"agr_{SUBJECTS[argument]}"
-        world.run_killed(lambda: world.settle(agreement_id), kill_at)
     else:
-        world.run_killed(getattr(world, name), kill_at)
+        _interrupted(world, getattr(world, str(argument)), interruption)
 
 
-def _send(world: World, events: list[UsageEvent], kill_at: int | None) -> None:
-    """A client that saw no 202 sends again: that is all it can do, and all it has to do."""
-    if world.run_killed(lambda: world.send(events), kill_at):
-        world.send(events)
+def _interrupted(
+    world: World,
+    step: Callable[[], None],
+    interruption: tuple[str, int] | None,
+    *,
+    again: bool = False,
+) -> None:
+    """Run a step, perhaps killed, perhaps with another in the middle of it.
+
+    A client that saw no 202 sends again: that is all it can do, and all it has to do.
+    """
+    if interruption is None:
+        step()
+    elif interruption[0] == "kill":
+        if world.run_killed(step, interruption[1]) and again:
+            step()
+    else:
+        world.run_overlapped(step, interruption[1], getattr(world, interruption[0]))
 
 
 @pytest.mark.parametrize("kill_at", range(60))

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from meterbridge.application.fold_partitions import SETTLE_TIME, fold_partition
-from meterbridge.application.ports import Clock, Registry, SettleQueue, UsageLog, UsageStore
+from meterbridge.application.ports import Clock, Ledger, Registry, SettleQueue, UsageLog, UsageStore
 from meterbridge.domain.agreements import Agreement, AgreementState
 from meterbridge.domain.errors import CorruptSegmentError, StaleVersionError
 from meterbridge.domain.events import MAX_AGE
@@ -53,6 +53,7 @@ class CloseSummary:
 class _Run:
     log: UsageLog
     usage: UsageStore
+    ledger: Ledger
     registry: Registry
     queue: SettleQueue
     clock: Clock
@@ -105,6 +106,7 @@ def close_windows(
     *,
     log: UsageLog,
     usage: UsageStore,
+    ledger: Ledger,
     registry: Registry,
     queue: SettleQueue,
     clock: Clock,
@@ -119,7 +121,9 @@ def close_windows(
     agreements: dict[tuple[str, str], list[Agreement]] = defaultdict(list)
     for agreement in registry.agreements():
         agreements[(agreement.product_id, agreement.customer_id)].append(agreement)
-    run = _Run(log, usage, registry, queue, clock, grace, now, dict(agreements), CloseSummary())
+    run = _Run(
+        log, usage, ledger, registry, queue, clock, grace, now, dict(agreements), CloseSummary()
+    )
     try:
         _apply_catalog(run)
         _sweep_arrivals(run)
@@ -197,13 +201,15 @@ def _close_hours(run: _Run) -> None:
             customers |= run.fold(partition)
         run.queue_customers(customers)
         if hour == target:
-            _queue_zero_records(run)
+            _queue_for_a_new_hour(run)
         run.usage.set_cursor(CLOSED, hour.isoformat(), expected=known)
         known = hour.isoformat()
         run.summary.hours_closed += 1
 
 
-def _queue_zero_records(run: _Run) -> None:
+def _queue_for_a_new_hour(run: _Run) -> None:
+    """Who has something to report in a closed hour even without usage in it."""
+    run.queue_agreements(run.ledger.waiting())
     run.queue_agreements(
         agreement.id
         for group in run.agreements.values()

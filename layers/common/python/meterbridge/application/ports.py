@@ -116,6 +116,13 @@ class Ledger(Protocol):
             StaleVersionError: another settlement committed first, or a key exists. Nothing written.
         """
 
+    def waiting(self) -> Iterator[str]:
+        """Agreements to settle whenever an hour closes, each once, in order of id. May lag behind.
+
+        Those whose head is waiting, and those with a REJECTED or EXPIRED record that no settlement
+        has taken back.
+        """
+
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         """Records in PENDING or SUBMITTED of a channel, earliest deadline first. May lag behind."""
 

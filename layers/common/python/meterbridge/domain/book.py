@@ -110,6 +110,12 @@ class Book:
             created_at=now,
         )
 
+    def has_more(self, policy: MarketplacePolicy) -> bool:
+        """Whether something whole is still to be billed."""
+        due = exact_sum(self.outstanding().values())
+        step = policy.step(self.dimension.quantity_kind)
+        return units_within(due, step, self.dimension.units_per_quantity) > 0
+
     def positions(self) -> dict[BillingPeriod, Position]:
         """Of every period that is live or has something open."""
         metered = {**self._metered_by_period(), **self.sealed}

@@ -38,6 +38,7 @@ class LedgerHead:
             again: no event that old is accepted any more.
         opening: metered − committed before `live_from`, where that is not zero.
         sealed: metered quantity of the periods before `live_from`, which no longer changes.
+        waiting: something whole is left that only an hour still to come can take.
     """
 
     agreement_id: str
@@ -48,6 +49,7 @@ class LedgerHead:
     opening: Mapping[str, Balances] = field(default_factory=dict)
     sealed: Mapping[str, Balances] = field(default_factory=dict)
     positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
+    waiting: bool = False
 
     def position(self, dimension: str, period: BillingPeriod) -> Position:
         """What was found for a period; all zero where there was nothing."""

@@ -169,7 +169,16 @@ def _next_head(
         opening=opening,
         sealed=sealed,
         positions={book.dimension.code: book.positions() for book in books},
+        waiting=_is_waiting(given, books),
     )
+
+
+def _is_waiting(given: SettlementInput, books: Sequence[Book]) -> bool:
+    policy, ends_at = given.policy, given.agreement.ends_at
+    if policy is None or given.agreement.state not in REPORTED_STATES:
+        return False
+    over = ends_at is not None and given.now >= ends_at + policy.flush_window
+    return not over and any(book.has_more(policy) for book in books)
 
 
 def _all_final(records: Iterable[MeteringRecord], target: BillingPeriod) -> bool:

@@ -31,6 +31,9 @@ from meterbridge.domain.offerings import Channel
 from meterbridge.domain.windows import BillingPeriod, hour_text, parse_hour
 
 HEAD = "head"
+WAITING = "waiting"
+"""Partition of the index with what an agreement must be settled for when an hour closes."""
+
 RECORDS = "record#"
 
 _Balances = dict[str, dict[str, str]]
@@ -44,6 +47,15 @@ class _Found(msgspec.Struct):
 
 
 _FOUND = msgspec.json.Decoder(_Found)
+
+
+class WaitingIndex(GlobalSecondaryIndex["HeadItem"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "pending"
+        projection = AllProjection()
+
+    pending_pk = UnicodeAttribute(hash_key=True)
+    pending_sk = UnicodeAttribute(range_key=True)
 
 
 class PendingIndex(GlobalSecondaryIndex["RecordItem"]):  # type: ignore[no-untyped-call]
@@ -91,6 +103,10 @@ class HeadItem(Model):
     settled_at = MomentAttribute()
     settled_through = MomentAttribute(null=True)
     found = UnicodeAttribute()
+    waiting = BooleanAttribute(default=False)
+    pending_pk = UnicodeAttribute(null=True)
+    pending_sk = UnicodeAttribute(null=True)
+    waiting_index = WaitingIndex()
 
 
 def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordItem:
@@ -130,6 +146,9 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
                 hour_text(key.hour),
             )
         )
+    elif not record.committed and not record.absorbed:
+        item.pending_pk = WAITING
+        item.pending_sk = f"{key.agreement_id}#{sort_key(key)}"
     return item
 
 
@@ -175,7 +194,7 @@ def head_to_item(head: LedgerHead, model: type[HeadItem]) -> HeadItem:
             for dimension, by_period in head.positions.items()
         },
     )
-    return model(
+    item = model(
         head.agreement_id,
         HEAD,
         version=head.version,
@@ -183,7 +202,12 @@ def head_to_item(head: LedgerHead, model: type[HeadItem]) -> HeadItem:
         settled_at=head.settled_at,
         settled_through=head.settled_through,
         found=msgspec.json.encode(found).decode(),
+        waiting=head.waiting,
     )
+    if head.waiting:
+        item.pending_pk = WAITING
+        item.pending_sk = f"{head.agreement_id}#{HEAD}"
+    return item
 
 
 def head_from_item(item: HeadItem) -> LedgerHead:
@@ -204,6 +228,7 @@ def head_from_item(item: HeadItem) -> LedgerHead:
             }
             for dimension, by_period in found.positions.items()
         },
+        waiting=bool(item.waiting),
     )
 
 

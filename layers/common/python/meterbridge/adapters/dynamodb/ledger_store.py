@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from pynamodb.connection import Connection
@@ -11,6 +11,7 @@ from pynamodb.transactions import TransactWrite
 from meterbridge.adapters.dynamodb.ledger_items import (
     HEAD,
     RECORDS,
+    WAITING,
     HeadItem,
     RecordItem,
     head_from_item,
@@ -109,12 +110,29 @@ class LedgerStore:
             for key in absorbed:
                 transaction.update(
                     self._records(key.agreement_id, sort_key(key)),
-                    actions=[RecordItem.absorbed.set(True)],
+                    actions=[
+                        RecordItem.absorbed.set(True),
+                        RecordItem.pending_pk.remove(),
+                        RecordItem.pending_sk.remove(),
+                    ],
                     condition=RecordItem.state.is_in(
                         RecordState.REJECTED.value, RecordState.EXPIRED.value
                     )
                     & (RecordItem.absorbed == False),  # noqa: E712 - builds a condition
                 )
+
+    def waiting(self) -> Iterator[str]:
+        """See Ledger."""
+        with store_errors("waiting agreements"):
+            items = self._heads.waiting_index.query(
+                WAITING, attributes_to_get=["pending_pk", "pending_sk"]
+            )
+            last = ""
+            for item in items:
+                agreement_id = str(item.pending_sk).split("#", 1)[0]
+                if agreement_id != last:
+                    yield agreement_id
+                last = agreement_id
 
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         """See Ledger."""
