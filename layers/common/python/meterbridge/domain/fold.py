@@ -16,7 +16,7 @@ from meterbridge.domain.accumulators import Accumulator
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.event_values import Reason
 from meterbridge.domain.identities import MAX_SUSPECTS, Identities, NewRows
-from meterbridge.domain.measuring import EventRows, Measurement, reasons
+from meterbridge.domain.measuring import EventRows, Matcher, unmatched
 from meterbridge.domain.meter_states import MeterState
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.usage import FoldHead, FoldPosition, GroupKey, HourlyUsage
@@ -39,21 +39,6 @@ class FoldResult:
 
     head: FoldHead
     rows: tuple[HourlyUsage, ...]
-
-
-class Matcher:
-    """The meters of a catalog, ready for the batches of one hour."""
-
-    def __init__(self, meters: Sequence[Meter], hour: datetime) -> None:
-        self._by_type: dict[tuple[str, str], list[Measurement]] = {}
-        for meter in sorted(meters, key=lambda meter: meter.id):
-            if meter.archived_at is None or meter.archived_at > hour:
-                of_type = self._by_type.setdefault((meter.product_id, meter.event_type), [])
-                of_type.append(Measurement(meter))
-
-    def of(self, product_id: str, event_type: str) -> Sequence[Measurement]:
-        """The meters of a product that take a type of event, in order of id."""
-        return self._by_type.get((product_id, event_type), ())
 
 
 class PartitionFold:
@@ -156,7 +141,8 @@ class PartitionFold:
             if accumulator is None:
                 accumulator = self._accumulators[meter.id] = Accumulator(meter)
             accumulator.add(taken)
-        self._unmatched.update(reasons(measured, len(rows)).values())
+        listed = unmatched(measurements, measured, len(rows))
+        self._unmatched.update(each.reason for each in listed.values())
 
     def _slots_of(self, subjects: Sequence[str]) -> list[int]:
         slots = self._slots

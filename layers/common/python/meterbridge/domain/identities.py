@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import zstandard
+
 from meterbridge.domain.event_values import same
 from meterbridge.domain.fingerprints import fingerprints
 from meterbridge.domain.segments import EventGroup, decode
@@ -81,6 +83,7 @@ class Identities:
 
     def __init__(self, fingerprints_of: Callable[[EventGroup], array[int]] = fingerprints) -> None:
         self._fingerprints_of = fingerprints_of
+        self._decompressor = zstandard.ZstdDecompressor()
         self._seen: defaultdict[str, set[int]] = defaultdict(set)
         self._bodies: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
@@ -106,7 +109,7 @@ class Identities:
         if known is not None:
             self._tallies[known].copies += 1
             return []
-        segment = decode(body)
+        segment = decode(body, self._decompressor)
         number = self._numbers[body] = len(self._bodies)
         self._bodies.append(body)
         self._tallies.append(_Tally(len(segment)))
@@ -122,7 +125,7 @@ class Identities:
             return
         firsts = self._first_contents(suspects)
         for place, rows in suspects.items():
-            segment = decode(self._bodies[place.segment])
+            segment = decode(self._bodies[place.segment], self._decompressor)
             group = segment.groups[place.group]
             product_id, marks = self._marks[place]
             tally = self._tallies[place.segment]
@@ -208,7 +211,7 @@ class Identities:
             hits = wanted[product_id].intersection(marks)
             if hits:
                 wanted[product_id] -= hits
-                group = decode(self._bodies[place.segment]).groups[place.group]
+                group = decode(self._bodies[place.segment], self._decompressor).groups[place.group]
                 rows = list(map(marks.index, hits))
                 keys = [(product_id, hit) for hit in hits]
                 found.update(zip(keys, _contents(group, rows), strict=True))

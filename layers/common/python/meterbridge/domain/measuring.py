@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import compress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from meterbridge.domain.event_filters import path_keys, predicate
 from meterbridge.domain.event_values import MISSING, Reason, digests_of, group_texts, numbers_of
@@ -160,23 +160,47 @@ class Measurement:
         return masks[0] if len(masks) == 1 else list(map(all, zip(*masks, strict=True)))
 
 
-def reasons(measured: Sequence[Measured], size: int) -> dict[int, Reason]:
+class Matcher:
+    """The meters of a catalog, ready for the batches of one hour."""
+
+    def __init__(self, meters: Sequence[Meter], hour: datetime) -> None:
+        self._by_type: dict[tuple[str, str], list[Measurement]] = {}
+        for meter in sorted(meters, key=lambda meter: meter.id):
+            if meter.archived_at is None or meter.archived_at > hour:
+                of_type = self._by_type.setdefault((meter.product_id, meter.event_type), [])
+                of_type.append(Measurement(meter))
+
+    def of(self, product_id: str, event_type: str) -> Sequence[Measurement]:
+        """The meters of a product that take a type of event, in order of id."""
+        return self._by_type.get((product_id, event_type), ())
+
+
+class Unmatched(NamedTuple):
+    """Why an event is listed, and the meter whose value it spoils; "" where it is not about one."""
+
+    reason: Reason
+    meter_id: str = ""
+
+
+def unmatched(
+    measurements: Sequence[Measurement], measured: Sequence[Measured], size: int
+) -> dict[int, Unmatched]:
     """Rows of a batch to be listed as unmatched, and why.
 
     A fault of its value on any meter comes first, even where another meter counted the event. Then
     an event is listed if no meter counted it.
     """
     if not measured:
-        return dict.fromkeys(range(size), Reason.NO_METER)
-    listed: dict[int, Reason] = {}
-    for one in measured:
+        return dict.fromkeys(range(size), Unmatched(Reason.NO_METER))
+    listed: dict[int, Unmatched] = {}
+    for measurement, one in zip(measurements, measured, strict=True):
         for row, reason in one.faults.items():
-            listed.setdefault(row, reason)
+            listed.setdefault(row, Unmatched(reason, measurement.meter.id))
     if all(one.taken is not None for one in measured):
         counted = map(any, zip(*(one.taken or () for one in measured), strict=True))
         for row, is_counted in enumerate(counted):
             if not is_counted:
-                listed.setdefault(row, Reason.FILTERED)
+                listed.setdefault(row, Unmatched(Reason.FILTERED))
     return listed
 
 

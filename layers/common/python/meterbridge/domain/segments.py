@@ -197,8 +197,12 @@ class EventGroup:
         )
 
 
-def decode(body: bytes) -> Segment:
+def decode(body: bytes, decompressor: zstandard.ZstdDecompressor | None = None) -> Segment:
     """The events of a segment.
+
+    Args:
+        decompressor: one to use again, by the caller's thread only: making one costs more than
+            using it.
 
     Raises:
         CorruptSegmentError: the body is damaged, or of a version this code does not know.
@@ -209,7 +213,9 @@ def decode(body: bytes) -> Segment:
     if crc32(frame) != int.from_bytes(body[2:6], "big"):
         raise CorruptSegmentError("checksum mismatch")
     try:
-        content = zstandard.ZstdDecompressor().decompress(frame, _MAX_DECODED_BYTES)
+        content = (decompressor or zstandard.ZstdDecompressor()).decompress(
+            frame, _MAX_DECODED_BYTES
+        )
         end = 4 + int.from_bytes(content[:4], "big")
         return Segment(_header_decoder.decode(content[4:end]), Reader(content, end))
     except (zstandard.ZstdError, msgspec.MsgspecError) as exc:
