@@ -6,7 +6,6 @@ An independent oracle knows what was used: each fact once, in plain sums.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +32,7 @@ from meterbridge.application.settle_agreements import settle_agreement
 from meterbridge.application.statement import statement
 from meterbridge.domain.agreements import AwsBuyerReference, Customer
 from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.metering_record import RecordState
 from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.offerings import QuantityKind
 from meterbridge.domain.statement import Bucket, Statement
@@ -45,6 +45,7 @@ from sandbox.marketplaces.aws.catalog import Product as SandboxProduct
 from sandbox.marketplaces.aws.errors import AwsError
 from sandbox.marketplaces.aws.metering import AwsMetering, Status
 from sandbox.marketplaces.aws.records import read_batch
+from sandbox.marketplaces.aws.settings import AwsSettings
 
 SUBJECTS = ("acme", "globex")
 
@@ -104,13 +105,6 @@ class StrictAws:
             "UnprocessedRecords": [],
         }
 
-    def billed(self) -> dict[tuple[str, str], Decimal]:
-        """Accepted quantity by licence and dimension."""
-        totals: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-        for row in self.metering.bill.values():
-            totals[(row.agreement, row.dimension)] += row.quantity
-        return dict(totals)
-
 
 def unpaced() -> CallPacer:
     """Calls as fast as the test can."""
@@ -142,14 +136,21 @@ class KillableUsageStore(FakeUsageStore):
 class World:
     """Everything, with one fuse around all calls to the outside."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, *, identical_resend: str = "Success") -> None:
+        """A world at a moment.
+
+        Args:
+            identical_resend: what AWS answers to a record that it has already; its texts disagree.
+        """
         self.clock = FakeClock(now)
         self.started_at = now
         self.fuse = Fuse()
         self.real_log = KillableUsageLog(self.fuse)
         self.real_ledger = FakeLedger()
         self.real_registry = FakeRegistry()
-        self.aws = StrictAws(self.clock, AwsMetering())
+        self.aws = StrictAws(
+            self.clock, AwsMetering(AwsSettings(identical_resend=identical_resend))
+        )
         fuse = self.fuse
         self.log: Any = Fused(self.real_log, fuse, "append", "read", "arrivals")
         self.usage: Any = Fused(
@@ -311,24 +312,46 @@ class World:
             period = period.next
         return found
 
-    def check_books(self) -> None:
-        """Every statement balances, and the marketplace billed what was used, less what is carried.
+    def check_books(self, *, doubts: bool = False) -> None:
+        """Every statement balances, and what the marketplace billed is what the records say.
+
+        Args:
+            doubts: whether records may have stayed in doubt.
 
         Raises:
             AssertionError: a unit was lost or billed twice.
         """
-        billed = self.aws.billed()
         for subject in SUBJECTS:
+            self._check_records(subject, doubts=doubts)
             statements = self.statements(subject)
             used = self.used(subject)
             for position, one in enumerate(DIMENSIONS):
                 lines = [each.lines[position] for each in statements]
                 assert [line.difference for line in lines] == [0] * len(lines)
                 assert sum(line.metered for line in lines) == used[one.code]
-                carried = sum(line.buckets[Bucket.CARRIED] for line in lines)
-                step = one.units_per_quantity * (
-                    1 if one.quantity_kind is QuantityKind.INTEGER else Decimal("0.000001")
-                )
-                assert 0 <= carried < step
-                accepted = billed.get((license_of(subject), one.code), Decimal(0))
-                assert accepted * one.units_per_quantity + carried == used[one.code]
+                found = {bucket: sum(line.buckets[bucket] for line in lines) for bucket in Bucket}
+                places = {Bucket.ACCEPTED, Bucket.CONFLICTED, Bucket.CARRIED}
+                assert {bucket for bucket in Bucket if found[bucket]} <= places
+                assert sum(found[bucket] for bucket in places) == used[one.code]
+                step = 1 if one.quantity_kind is QuantityKind.INTEGER else Decimal("0.000001")
+                assert 0 <= found[Bucket.CARRIED] < step * one.units_per_quantity
+
+    def _check_records(self, subject: str, *, doubts: bool) -> None:
+        """Record by record: accepted ones are on the bill, refused ones are not, nothing else is."""
+        bill = {
+            (row.dimension, row.hour): row.quantity
+            for row in self.aws.metering.bill.values()
+            if row.agreement == license_of(subject)
+        }
+        records = self.real_ledger.records(f"agr_{subject}")
+        for record in records:
+            billed = bill.pop((record.key.dimension, record.key.hour), None)
+            if record.state is RecordState.ACCEPTED:
+                assert billed == record.quantity
+            elif record.state is RecordState.CONFLICTED:
+                assert doubts
+                assert billed in (None, record.quantity)
+            else:
+                assert record.state in (RecordState.REJECTED, RecordState.EXPIRED)
+                assert billed is None
+        assert bill == {}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from builders import at
 from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.metering_record import RecordState
 from world import SUBJECTS, World
 
 START = at("2026-11-24T10:03:00")
@@ -61,7 +62,7 @@ STEPS = st.one_of(
     st.tuples(st.just("run"), SCHEDULED),
     st.tuples(st.just("run"), SCHEDULED),
     st.tuples(st.just("lose answers"), st.integers(1, 3)),
-    st.tuples(st.just("advance"), st.sampled_from([1, 5, 15, 60, 90])),
+    st.tuples(st.just("advance"), st.sampled_from([1, 5, 15, 60, 90, 60 * 7, 60 * 25])),
 )
 INTERRUPTIONS = st.one_of(
     st.none(),
@@ -70,18 +71,23 @@ INTERRUPTIONS = st.one_of(
 )
 
 
-@given(SEND, st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30))
+@given(
+    SEND,
+    st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30),
+    st.sampled_from(["Success", "DuplicateRecord"]),
+)
 @settings(max_examples=300, deadline=None, phases=NO_SHRINKING)
 def test_any_interleaving_killed_anywhere_gives_the_direct_sum(
     first: tuple[str, object],
     history: list[tuple[tuple[str, object], tuple[str, int] | None]],
+    identical_resend: str,
 ) -> None:
-    world = World(START)
+    world = World(START, identical_resend=identical_resend)
     sent: dict[tuple[str, str], UsageEvent] = {}
     for (name, argument), interruption in [(first, None), *history]:
         _take(world, sent, name, argument, interruption)
     world.settle_down()
-    world.check_books()
+    world.check_books(doubts=True)
 
 
 def _take(
@@ -138,3 +144,83 @@ def test_a_cycle_killed_at_any_call_is_made_good_by_the_next(kill_at: int) -> No
     world.run_killed(world.cycle, kill_at)
     world.settle_down()
     world.check_books()
+
+
+def test_two_settlements_that_choose_different_hours_do_not_both_commit() -> None:
+    world = World(START)
+    world.send([usage_event(1, minutes_ago=60 * 30)])
+    world.aggregate()
+    # The oldest open hour leaves the window while the first settlement is about to commit.
+    world.clock.set(at("2026-11-24T10:59:59"))
+
+    def a_moment_later() -> None:
+        world.clock.set(at("2026-11-24T11:00:00"))
+        world.settle("agr_acme")
+
+    for half_step in range(0, 14, 2):
+        world.run_overlapped(lambda: world.settle("agr_acme"), half_step, a_moment_later)
+        world.clock.set(at("2026-11-24T10:59:59"))
+    records = world.real_ledger.records("agr_acme")
+    assert [(r.key.dimension, r.quantity) for r in records] == [
+        ("requests", Decimal(1)),
+        ("tokens", Decimal(1)),
+    ]
+
+
+def test_two_reports_at_once_bill_once() -> None:
+    for half_step in range(30):
+        world = World(START, identical_resend="DuplicateRecord")
+        world.send([usage_event(n, minutes_ago=60 + 30 * n) for n in range(6)])
+        world.sweep()
+        world.drain()
+        world.run_overlapped(world.report, half_step, world.report)
+        world.settle_down()
+        world.check_books()
+
+
+def test_a_report_killed_after_the_call_and_before_the_save_is_accepted_on_the_resend() -> None:
+    world = World(START, identical_resend="DuplicateRecord")
+    world.send([usage_event(1, minutes_ago=90)])
+    world.sweep()
+    world.drain()
+    world.aws.lose_answers = 1
+    world.report()
+    assert {r.state for r in world.real_ledger.records("agr_acme")} == {RecordState.SUBMITTED}
+    world.report()
+    assert {r.state for r in world.real_ledger.records("agr_acme")} == {RecordState.ACCEPTED}
+    world.check_books()
+
+
+def test_an_answer_lost_until_the_window_closed_is_never_billed_a_second_time() -> None:
+    world = World(START)
+    world.send([usage_event(1, minutes_ago=90)])
+    world.sweep()
+    world.drain()
+    world.aws.lose_answers = 1
+    world.report()
+    world.clock.advance(timedelta(hours=30))
+    world.settle_down()
+    assert {r.state for r in world.real_ledger.records("agr_acme")} == {RecordState.CONFLICTED}
+    world.check_books(doubts=True)
+
+
+def test_a_marketplace_down_for_thirty_hours_loses_nothing() -> None:
+    world = World(START)
+    world.send([usage_event(n, minutes_ago=60 + 30 * n) for n in range(6)])
+    world.aws.refuse = "ThrottlingException"
+    for _ in range(60):
+        world.clock.advance(timedelta(minutes=30))
+        world.cycle()
+    world.aws.refuse = ""
+    world.settle_down()
+    world.check_books()
+
+
+def test_a_stream_lost_for_a_day_is_made_good_by_the_sweep() -> None:
+    world = World(START)
+    for hour in range(24):
+        world.send([usage_event(hour * 10 + n, minutes_ago=-60 * hour + n) for n in range(5)])
+        world.clock.advance(timedelta(hours=1))
+    world.settle_down()
+    world.check_books()
+    assert world.used("acme")["requests"] == Decimal(120)
