@@ -102,7 +102,12 @@ class MiniStack:
             )
             for descriptor in descriptors:
                 os.close(descriptor)
-            wait_for(f"{self.endpoint}/_ministack/ready", self._process, seconds=_SECONDS_TO_START)
+            wait_for(
+                f"{self.endpoint}/_ministack/ready",
+                self._process,
+                log=self.log,
+                seconds=_SECONDS_TO_START,
+            )
 
     def stop(self) -> None:
         """End it, its Lambda workers, and what they left in the scratch folder."""

@@ -99,6 +99,7 @@ def down(*, report: Report) -> None:
 
 def _start_marketplace(port: int) -> int:
     url = f"http://127.0.0.1:{port}"
+    log = FOLDER / "marketplaces.log"
     process = start(
         [
             sys.executable,
@@ -109,9 +110,9 @@ def _start_marketplace(port: int) -> int:
         ],
         environment={"PATH": "/usr/bin:/bin"},
         folder=PROJECT,
-        log=FOLDER / "marketplaces.log",
+        log=log,
     )
-    wait_for(f"{url}/_sandbox/health", process, seconds=20)
+    wait_for(f"{url}/_sandbox/health", process, log=log, seconds=20)
     return process.pid
 
 

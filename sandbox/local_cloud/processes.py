@@ -75,7 +75,7 @@ def run(
         raise ProgramError(f"{Path(command[0]).name} exited with {code}:\n{tail}")
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], *, seconds: float) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], *, log: Path, seconds: float) -> None:
     """Wait until a server that was started answers with 200.
 
     Raises:
@@ -84,9 +84,10 @@ def wait_for(url: str, process: subprocess.Popen[bytes], *, seconds: float) -> N
     deadline = time.monotonic() + seconds
     while not _answers(url):
         if process.poll() is not None:
-            raise ProgramError(f"the server of {url} ended with {process.returncode}")
+            said = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+            raise ProgramError(f"the server of {url} ended with {process.returncode}:\n{said}")
         if time.monotonic() > deadline:
-            raise ProgramError(f"{url} does not answer")
+            raise ProgramError(f"{url} does not answer: see {log}")
         time.sleep(0.1)
 
 

@@ -138,14 +138,14 @@ def test_a_signal_leaves_through_the_blocks_that_clean_up(number: signal.Signals
 
 def test_a_server_that_ends_instead_of_answering_is_not_waited_for(tmp_path: Path) -> None:
     process = start(
-        [sys.executable, "-c", "raise SystemExit(7)"],
+        [sys.executable, "-c", "print('port is taken'); raise SystemExit(7)"],
         environment=ENVIRONMENT,
         folder=tmp_path,
         log=tmp_path / "log",
     )
 
-    with pytest.raises(ProgramError, match="ended with 7"):
-        wait_for("http://127.0.0.1:9/", process, seconds=20)
+    with pytest.raises(ProgramError, match="ended with 7:\nport is taken"):
+        wait_for("http://127.0.0.1:9/", process, log=tmp_path / "log", seconds=20)
 
 
 def test_two_launchers_do_not_install_at_once(tmp_path: Path) -> None:
