@@ -14,6 +14,7 @@ from decimal import Decimal
 from random import SystemRandom
 from typing import Any, cast
 
+from benchmarks.row import Row
 from meterbridge.adapters.marketplaces.aws import AwsMarketplace
 from meterbridge.adapters.marketplaces.pacing import Backoff, CallPacer
 from meterbridge.application.ports import Ledger, Registry
@@ -140,6 +141,17 @@ def limit() -> int:
     return POLICY.max_calls_per_second * POLICY.max_batch
 
 
-if __name__ == "__main__":
+def run() -> list[Row]:
+    """The row of reporting to AWS."""
     rate = records_per_second()
-    print(f"{rate:.1f} of {limit()} records a second: {rate / limit():.1%}")
+    return [
+        Row(
+            name=f"reporting {RECORDS:,} records",
+            value=rate,
+            yardstick=limit(),
+            ratio=rate / limit(),
+            target=">= 0.9",
+            unit="records a second; yardstick: AWS's own batch and rate limits",
+            note=f"{CALL_SECONDS * 1000:.0f} ms per call, {WRITE_SECONDS * 1000:.0f} ms per write",
+        )
+    ]
