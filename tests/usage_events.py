@@ -11,6 +11,7 @@ from meterbridge.application.ports import Catalog
 from meterbridge.domain.events import EPOCH, UsageEvent
 from meterbridge.domain.fold import FoldResult, PartitionFold
 from meterbridge.domain.identities import Identities
+from meterbridge.domain.meter_states import MeterState
 from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.partitions import Partition, ShardPlan
 from meterbridge.domain.usage_log import StoredSegment, pack_events
@@ -72,3 +73,9 @@ def folded(
             fold.result(started_at=HOUR, folded_at=HOUR)
         fold.add(segment)
     return fold.result(started_at=HOUR, folded_at=HOUR)
+
+
+def state_of(result: FoldResult, subject: str = "acme", group: tuple[str, ...] = ()) -> MeterState:
+    """The state of one customer under meter() in a fold of segments."""
+    (row,) = [row for row in result.rows if row.subject == subject]
+    return row.meters["mtr"][group]
