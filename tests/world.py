@@ -307,6 +307,7 @@ class World:
                     usage=self.usage,
                     ledger=self.real_ledger,
                     clock=self.clock,
+                    log=self.real_log,
                 )
             )
             period = period.next
@@ -328,6 +329,7 @@ class World:
             for position, one in enumerate(DIMENSIONS):
                 lines = [each.lines[position] for each in statements]
                 assert [line.difference for line in lines] == [0] * len(lines)
+                assert [line.logged for line in lines] == [line.metered for line in lines]
                 assert sum(line.metered for line in lines) == used[one.code]
                 found = {bucket: sum(line.buckets[bucket] for line in lines) for bucket in Bucket}
                 places = {Bucket.ACCEPTED, Bucket.CONFLICTED, Bucket.CARRIED}

@@ -1,4 +1,4 @@
-"""What an agreement's dimensions have to bill, hour by hour, read from hourly usage."""
+"""What an agreement's dimensions have to bill, hour by hour, from hourly usage."""
 
 from __future__ import annotations
 
@@ -22,16 +22,80 @@ GAUGE_MEMORY = MAX_AGE
 
 
 @dataclass(frozen=True, slots=True)
+class BillingTerms:
+    """What of a span of time an agreement bills, and how.
+
+    Attributes:
+        hours: those it owns, ascending.
+        rows_from, rows_to: whose hourly usage is needed, gauges' history included.
+    """
+
+    agreement: Agreement
+    dimensions: tuple[Dimension, ...]
+    meters: Mapping[str, Meter]
+    hours: Sequence[datetime]
+    rows_from: datetime
+    rows_to: datetime
+
+    def rated(self, rows: Sequence[HourlyUsage]) -> dict[str, RatedUsage]:
+        """Rated usage by dimension code.
+
+        Aggregates over more than an hour begin anew with the agreement; a gauge keeps what it held.
+        """
+        return {each.code: rate(self._metered(each, rows)) for each in self.dimensions}
+
+    def _metered(
+        self, dimension: Dimension, rows: Sequence[HourlyUsage]
+    ) -> dict[datetime, Decimal]:
+        hours, ends_at = self.hours, self.agreement.ends_at
+        if not hours:
+            return {}
+        meter = self.meters[dimension.meter_id]
+        if meter.aggregation is not Aggregation.TIME_WEIGHTED:
+            rows = [row for row in rows if hours[0] <= row.hour <= hours[-1]]
+        last = hours[-1] + HOUR
+        until = last if ends_at is not None and last >= ends_at else None
+        return quantities(meter, rows, hours, dimension.group, until=until)
+
+
+@dataclass(frozen=True, slots=True)
 class BillableUsage:
     """An agreement's usage by dimension code, for the hours that it owns."""
 
-    dimensions: tuple[Dimension, ...]
+    terms: BillingTerms
     rated: Mapping[str, RatedUsage]
-    rows: Sequence[HourlyUsage]
 
     def billable(self) -> dict[str, Mapping[datetime, Decimal]]:
         """Billable metered quantity by dimension code and hour."""
         return {code: rated.billable for code, rated in self.rated.items()}
+
+
+def read_billing_terms(
+    agreement: Agreement, start: datetime, end: datetime, *, registry: Registry
+) -> BillingTerms:
+    """The terms of an agreement for the hours [start, end).
+
+    Raises:
+        NotFoundError: the agreement names an offering, plan or meter that does not exist.
+        StoreUnavailableError: nothing could be read.
+    """
+    offering = registry.offering(agreement.offering_id, agreement.offering_version)
+    dimensions = offering.plan(agreement.plan_code).dimensions
+    meters = {meter_id: registry.meter(meter_id) for meter_id in {d.meter_id for d in dimensions}}
+    gauged = any(meter.aggregation is Aggregation.TIME_WEIGHTED for meter in meters.values())
+    siblings = registry.agreements_of(agreement.product_id, agreement.customer_id)
+    return BillingTerms(
+        agreement=agreement,
+        dimensions=dimensions,
+        meters=meters,
+        hours=[
+            hour
+            for hour in owned_hours(agreement, start, end)
+            if (owner := owner_of_hour(hour, siblings)) is not None and owner.id == agreement.id
+        ],
+        rows_from=hour_of(start - GAUGE_MEMORY if gauged else start),
+        rows_to=end,
+    )
 
 
 def read_billable_usage(
@@ -44,46 +108,10 @@ def read_billable_usage(
 ) -> BillableUsage:
     """Read and rate the hours [start, end) of an agreement.
 
-    Aggregates over more than an hour begin anew with the agreement; a gauge keeps what it held.
-
     Raises:
         NotFoundError: the agreement names an offering, plan or meter that does not exist.
         StoreUnavailableError: nothing could be read.
     """
-    offering = registry.offering(agreement.offering_id, agreement.offering_version)
-    dimensions = offering.plan(agreement.plan_code).dimensions
-    meters = {dimension.meter_id: registry.meter(dimension.meter_id) for dimension in dimensions}
-    gauged = any(meter.aggregation is Aggregation.TIME_WEIGHTED for meter in meters.values())
-    reading_from = start - GAUGE_MEMORY if gauged else start
-    rows = usage.hourly(agreement.product_id, agreement.customer_id, hour_of(reading_from), end)
-    siblings = registry.agreements_of(agreement.product_id, agreement.customer_id)
-    hours = [
-        hour
-        for hour in owned_hours(agreement, start, end)
-        if (owner := owner_of_hour(hour, siblings)) is not None and owner.id == agreement.id
-    ]
-    rated = {
-        dimension.code: rate(
-            _metered(meters[dimension.meter_id], dimension, rows, hours, agreement)
-        )
-        for dimension in dimensions
-    }
-    return BillableUsage(dimensions, rated, rows)
-
-
-def _metered(
-    meter: Meter,
-    dimension: Dimension,
-    rows: Sequence[HourlyUsage],
-    hours: Sequence[datetime],
-    agreement: Agreement,
-) -> dict[datetime, Decimal]:
-    if not hours:
-        return {}
-    if meter.aggregation is Aggregation.TIME_WEIGHTED:
-        known = rows
-    else:
-        known = [row for row in rows if hours[0] <= row.hour <= hours[-1]]
-    ended = agreement.ends_at is not None and hours[-1] + HOUR >= agreement.ends_at
-    until = hours[-1] + HOUR if ended else None
-    return quantities(meter, known, hours, dimension.group, until=until)
+    terms = read_billing_terms(agreement, start, end, registry=registry)
+    rows = usage.hourly(agreement.product_id, agreement.customer_id, terms.rows_from, terms.rows_to)
+    return BillableUsage(terms, terms.rated(rows))

@@ -82,7 +82,7 @@ def _read(
     )
     given = SettlementInput(
         agreement=agreement,
-        dimensions=read.dimensions,
+        dimensions=read.terms.dimensions,
         billable=read.billable(),
         records=ledger.records(agreement_id, start=start),
         head=head,

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from meterbridge.application.billable_usage import read_billable_usage
-from meterbridge.application.ports import Clock, Ledger, Registry, UsageStore
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from meterbridge.application.billable_usage import BillingTerms, read_billable_usage
+from meterbridge.application.ports import Clock, Ledger, Registry, UsageLog, UsageStore
+from meterbridge.domain.errors import InvalidInputError
+from meterbridge.domain.partitions import ShardPlan
 from meterbridge.domain.policy import reporting_policy
-from meterbridge.domain.statement import Statement, statement_of
-from meterbridge.domain.windows import BillingPeriod
+from meterbridge.domain.recount import customer_events, recount
+from meterbridge.domain.statement import Statement, statement_of, total_in
+from meterbridge.domain.usage import FoldPosition, HourlyUsage
+from meterbridge.domain.windows import HOUR, BillingPeriod, hours_between
+
+LOG_KEPT = timedelta(days=45)
+"""How long raw events are kept; a period that began earlier cannot be recounted."""
 
 
 def statement(
@@ -17,25 +28,72 @@ def statement(
     usage: UsageStore,
     ledger: Ledger,
     clock: Clock,
+    log: UsageLog | None = None,
 ) -> Statement:
     """Add up a billing period of an agreement from strongly read usage, records and head.
 
+    Args:
+        log: to recount the metered quantity from the raw events as well.
+
     Raises:
         NotFoundError: no such agreement.
+        InvalidInputError: code "log_expired": the period's raw events are not kept any more.
         StoreUnavailableError: nothing could be read.
     """
     agreement = registry.agreement(agreement_id)
+    now = clock.now()
+    if log is not None and period.start < now - LOG_KEPT:
+        raise InvalidInputError(
+            "log_expired", f"raw events are kept for {LOG_KEPT.days} days", "verify"
+        )
     # Read before the records: a settlement in between shows as a difference, never as a balance.
     head = ledger.head(agreement_id)
     read = read_billable_usage(agreement, period.start, period.end, registry=registry, usage=usage)
-    now = clock.now()
     return statement_of(
         agreement,
         period,
-        dimensions=read.dimensions,
+        dimensions=read.terms.dimensions,
         rated=read.rated,
         records=ledger.records(agreement_id, start=period.start),
         head=head,
         policy=reporting_policy(agreement.channel, now),
         now=now,
+        logged=None if log is None else _logged(read.terms, period, registry, log, now),
     )
+
+
+def _logged(
+    terms: BillingTerms,
+    period: BillingPeriod,
+    registry: Registry,
+    log: UsageLog,
+    now: datetime,
+) -> dict[str, Decimal]:
+    """Metered quantity of a period by dimension code, from the raw events."""
+    rated = terms.rated(list(_recounted(terms, registry.shard_plan(), log, now)))
+    return {code: total_in(period, each.metered) for code, each in rated.items()}
+
+
+def _recounted(
+    terms: BillingTerms, plan: ShardPlan, log: UsageLog, now: datetime
+) -> Iterator[HourlyUsage]:
+    agreement = terms.agreement
+    product_id, customer_id = agreement.product_id, agreement.customer_id
+    for hour in hours_between(terms.rows_from, min(terms.rows_to, now + HOUR)):
+        partition = plan.partition_of(product_id, customer_id, hour)
+        events = list(customer_events(log.read(partition), product_id, customer_id))
+        if not events:
+            continue
+        states = {meter_id: recount(meter, events) for meter_id, meter in terms.meters.items()}
+        yield HourlyUsage(
+            product_id=product_id,
+            subject=customer_id,
+            hour=hour,
+            meters={
+                meter_id: {group: hours[hour] for group, hours in groups.items()}
+                for meter_id, groups in states.items()
+            },
+            position=FoldPosition(0, 0),
+            fresh_through=now,
+            folded_at=now,
+        )

@@ -149,14 +149,14 @@ def _line(
         bucket = _bucket_of(record, agreement)
         if bucket is not None:
             buckets[bucket] = exact_sum((buckets[bucket], record.allocated_to(period)))
-    billable = _total(rated.billable, period)
+    billable = total_in(period, rated.billable)
     buckets[Bucket.UNBILLABLE if unbillable else Bucket.CARRIED] = position.carried
     buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
     return StatementLine(
         dimension=dimension,
-        metered=_total(rated.metered, period),
-        included=_total(rated.included, period),
-        free_trial=_total(rated.free_trial, period),
+        metered=total_in(period, rated.metered),
+        included=total_in(period, rated.included),
+        free_trial=total_in(period, rated.free_trial),
         rated=billable,
         buckets=buckets,
         difference=subtract(billable, exact_sum(buckets.values())),
@@ -180,7 +180,8 @@ def _bucket_of(record: MeteringRecord, agreement: Agreement) -> Bucket | None:
     return None if record.absorbed else Bucket.RELEASED
 
 
-def _total(hours: Mapping[datetime, Decimal], period: BillingPeriod) -> Decimal:
+def total_in(period: BillingPeriod, hours: Mapping[datetime, Decimal]) -> Decimal:
+    """The quantity of a period's hours."""
     return exact_sum(
         quantity for hour, quantity in hours.items() if period.start <= hour < period.end
     )

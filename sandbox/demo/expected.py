@@ -1,0 +1,38 @@
+"""What the trace adds up to, found by other means: SQL over the CSV, no code of Meterbridge's."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from decimal import Decimal
+
+from sandbox.demo.trace import TRACE, customer_id
+
+METERS = ("requests", "context_tokens", "generated_tokens")
+
+_TOTALS = """
+    SELECT CASE WHEN row % 3 = 0 THEN (row / 3) % 5 ELSE row % 20 END AS customer,
+           count(*), sum(context), sum(generated)
+    FROM trace GROUP BY customer ORDER BY customer
+"""
+
+
+def expected_totals() -> dict[str, dict[str, Decimal]]:
+    """Quantity by customer id and meter."""
+    database = sqlite3.connect(":memory:")
+    try:
+        database.execute("CREATE TABLE trace (row INTEGER, context INTEGER, generated INTEGER)")
+        with TRACE.open(newline="") as file:
+            lines = csv.reader(file)
+            next(lines)
+            database.executemany(
+                "INSERT INTO trace VALUES (?, ?, ?)",
+                ((number, line[1], line[2]) for number, line in enumerate(lines)),
+            )
+        rows = database.execute(_TOTALS).fetchall()
+    finally:
+        database.close()
+    return {
+        customer_id(customer): dict(zip(METERS, map(Decimal, totals), strict=True))
+        for customer, *totals in rows
+    }
