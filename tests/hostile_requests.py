@@ -1,0 +1,243 @@
+"""Requests that nobody means well with: valid ones with something wrong in them, and plain noise."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from hypothesis import strategies as st
+
+from api_setup import AGREEMENT, CUSTOMER, KEY, METER, OFFERING, PRODUCT
+from http_api import http_event
+
+EVENT = {
+    "specversion": "1.0",
+    "id": "e1",
+    "source": "/app",
+    "type": "completion",
+    "subject": "acme",
+    "time": "2026-11-24T11:00:00Z",
+    "product": "prd_llm",
+    "data": {"tokens": 17, "model": "small"},
+}
+_BODIES: dict[str, list[Any]] = {
+    "/v1/products": [PRODUCT, {"name": "x"}],
+    "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
+    "/v1/meters": [METER],
+    "/v1/meters/mtr_tokens": [
+        {
+            "filters": [
+                {"path": "$.a", "op": "in", "value": [{"decimal": "0.5"}, 1]},
+                {"path": "$.b", "op": "gt", "value": 1},
+            ],
+            "archived_at": "2026-11-24T12:00:00Z",
+        }
+    ],
+    "/v1/offerings": [OFFERING],
+    "/v1/offerings/off_std/versions": [{"name": "2", "plans": OFFERING["plans"]}],
+    "/v1/customers": [CUSTOMER, {"id": "b"}],
+    "/v1/customers/acme": [{"name": "x"}],
+    "/v1/agreements": [AGREEMENT, {**AGREEMENT, "channel": "manual", "aws": None}],
+    "/v1/agreements/agr_1": [
+        {"state": "suspended", "state_reason": "x", "zero_records": True, "recovery": "never"},
+        {"ends_at": "2027-01-01T00:00:00Z", "aws": AGREEMENT["aws"]},
+    ],
+    "/v1/agreements/agr_1/settle": [{}],
+    "/v1/api-keys": [KEY, {"name": "x", "scopes": ["admin"], "products": None}],
+    "/v1/api-keys/key_1": [{"name": "x"}],
+    "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
+    "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
+}
+_WITH_BODY = {
+    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(("ions", "settle"))],
+    "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
+    "PUT": ["/v1/settings/usage-log"],
+}
+_DELETABLE = [
+    "/v1/products/prd_free",
+    "/v1/meters/mtr_free",
+    "/v1/customers/free",
+    "/v1/offerings/off_free",
+    "/v1/agreements/agr_free",
+    *_WITH_BODY["PATCH"],
+]
+_READABLE = [
+    *_DELETABLE,
+    *_BODIES,
+    "/v1/offerings/off_std/versions/1",
+    "/v1/agreements/agr_1/statement",
+    "/v1/agreements/agr_1/records",
+    "/v1/events/unmatched",
+    "/v1/events/conflicts",
+    "/v1/usage",
+    "/v1/openapi.json",
+    "/v1/nothing",
+    "/",
+]
+_OPERATIONS = [
+    *((method, path) for method, paths in _WITH_BODY.items() for path in paths * 2),
+    *(("DELETE", path) for path in _DELETABLE),
+    *(("GET", path) for path in _READABLE),
+]
+_METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "get", ""]
+_PARAMETERS = {
+    "cursor": ["MQ", "YWNtZQ", "MjAyNi0xMS0yNFQxMCN4"],
+    "limit": ["1", "100"],
+    "product_id": ["prd_llm"],
+    "customer_id": ["acme"],
+    "meter_id": ["mtr_tokens"],
+    "start": ["2026-11-01T00:00:00Z", "2026-11-24T10:00:00Z"],
+    "end": ["2026-11-25T00:00:00Z"],
+    "period": ["2026-11", "2199-12"],
+    "verify": ["true"],
+    "window": ["hour", "day", "month"],
+    "group": ["model:small"],
+}
+_HEADERS = {
+    "content-type": [
+        "application/json",
+        "application/cloudevents+json",
+        "application/cloudevents-batch+json",
+        "text/plain",
+    ],
+    "content-encoding": ["gzip", "identity"],
+    "idempotency-key": ["k1"],
+    "if-match": ['"1"', '"2"', "*"],
+    "ce-id": ["e3"],
+    "ce-specversion": ["1.0"],
+}
+
+odd_texts = st.sampled_from(
+    [
+        "",
+        " ",
+        "\x00",
+        "\ud800",
+        "\u202e",
+        "x" * 300,
+        "ü" * 1024,
+        "../../etc/passwd",
+        "a/b",
+        "%00",
+        "%2F",
+        "%ff",
+        "'; DROP TABLE x; --",
+        "$.a.b",
+        "$..*",
+        "NaN",
+        "-Infinity",
+        "1e400",
+        "9" * 40,
+        "0.0000000000000000000001",
+        "2026-11-24T10:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "2026-13-01",
+        "9999-12",
+        "prd_llm",
+        "mtr_tokens",
+        "acme",
+    ]
+) | st.text(max_size=30)
+odd_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.sampled_from([0, -1, 2**31, 2**63, 10**30, -(10**400), 0.1, 1e308, -0.0])
+    | odd_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(odd_texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request, and the function that takes it."""
+
+    event: dict[str, Any]
+    to_ingest: bool
+
+
+@st.composite
+def bodies(draw: st.DrawFn, path: str) -> Any:
+    """A valid body with up to three changes anywhere inside, or any value."""
+    if path not in _BODIES or draw(st.integers(0, 9)) == 0:
+        return draw(odd_values)
+    holder = {"body": copy.deepcopy(draw(st.sampled_from(_BODIES[path])))}
+    for _ in range(draw(st.integers(0, 3))):
+        _change(draw, holder)
+    return holder["body"]
+
+
+def _change(draw: st.DrawFn, holder: dict[str, Any]) -> None:
+    """Replace, remove or add one member, at a random depth."""
+    parent: Any = holder
+    name: Any = "body"
+    while isinstance(parent[name], dict | list) and parent[name] and draw(st.booleans()):
+        parent = parent[name]
+        names = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
+        name = draw(st.sampled_from(names))
+    what = draw(st.integers(0, 5))
+    if what == 0 and parent is not holder:
+        del parent[name]
+    elif what == 1 and isinstance(parent[name], dict):
+        parent[name][draw(odd_texts)] = draw(odd_values)
+    elif what == 2 and isinstance(parent, dict) and isinstance(parent[name], list):
+        parent[name] = parent[name] * draw(st.integers(2, 30))
+    else:
+        parent[name] = draw(odd_values)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Sent:
+    """A request as API Gateway would pass it on."""
+    method, path = draw(st.sampled_from(_OPERATIONS))
+    if draw(st.integers(0, 9)) == 0:
+        method = draw(st.sampled_from(_METHODS))
+    has_body = method in _WITH_BODY or draw(st.integers(0, 9)) == 0
+    body = draw(bodies(path)) if has_body and draw(st.integers(0, 9)) else None
+    caller = {
+        "key_id": draw(st.sampled_from(["key_test", "key_other"])),
+        "scopes": "admin ingest" if draw(st.integers(0, 9)) else "read",
+        "products": "*" if draw(st.integers(0, 4)) else "prd_llm",
+    }
+    if draw(st.integers(0, 9)) == 0:
+        path = _with_odd_part(path, draw(odd_texts))
+    query = "&".join(f"{name}={value}" for name, value in draw(_query()))
+    headers = draw(_some(_HEADERS)) if draw(st.integers(0, 3)) == 0 else {}
+    if method == "PATCH" and draw(st.booleans()):
+        headers["if-match"] = draw(st.sampled_from(_HEADERS["if-match"]))
+    event = http_event(method, f"{path}?{query}", body, headers=headers, caller=caller)
+    event["rawPath"] = path
+    if body is not None and draw(st.integers(0, 9)) == 0:
+        noise = draw(st.binary(max_size=60) | st.just(json.dumps(body).encode()[:-1]))
+        event["body"] = base64.b64encode(noise).decode()
+        event["isBase64Encoded"] = True
+    return Sent(event, to_ingest=(method, path) == ("POST", "/v1/events"))
+
+
+def _with_odd_part(path: str, part: str) -> str:
+    head, _, _ = path.rpartition("/")
+    return f"{head}/{part}".encode(errors="replace").decode()
+
+
+def _query() -> st.SearchStrategy[list[tuple[str, str]]]:
+    names = st.sampled_from([*_PARAMETERS, "unknown"])
+
+    def valued(name: str) -> st.SearchStrategy[tuple[str, str]]:
+        values = st.sampled_from(_PARAMETERS.get(name, ["x"])) | odd_texts
+        return st.tuples(st.just(name), values.map(lambda text: quote(text, errors="replace")))
+
+    return st.lists(names.flatmap(valued), max_size=6)
+
+
+def _some(known: dict[str, list[str]]) -> st.SearchStrategy[dict[str, str]]:
+    """Some of these headers, mostly with values that are known."""
+
+    def valued(names: list[str]) -> st.SearchStrategy[dict[str, str]]:
+        odd = odd_texts.map(lambda text: text.encode("latin-1", "replace").decode("latin-1"))
+        return st.fixed_dictionaries({name: st.sampled_from(known[name]) | odd for name in names})
+
+    return st.lists(st.sampled_from(list(known)), max_size=2, unique=True).flatmap(valued)

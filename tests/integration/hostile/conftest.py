@@ -1,0 +1,78 @@
+"""Both functions that are open to the internet, over fakes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api_setup import AGREEMENT, METER, OFFERING, Api, create_all, make_api
+from hostile_requests import Sent
+from meterbridge.application.ingest_usage import ShardPlans
+from meterbridge.lambda_runtime.problems import CONTENT_TYPE
+
+CONTEXT = SimpleNamespace(
+    function_name="ingest_usage",
+    memory_limit_in_mb=1769,
+    invoked_function_arn="arn:aws:lambda:us-east-1:111122223333:function:ingest_usage",
+    aws_request_id="52fdfc07-2182-454f-963f-5f0f9a621d72",
+)
+
+
+@dataclass
+class Front:
+    """Everything behind the HTTP API, set up anew when asked."""
+
+    ingest: ModuleType
+    over: Callable[[Api], None]
+    api: Api
+
+    def renew(self, api: Api) -> None:
+        """Start from a seller's usual set-up, and some things that nothing refers to."""
+        call = api.client()
+        create_all(call)
+        call("POST", "/v1/products", {"id": "prd_free", "name": "Free"})
+        call("POST", "/v1/meters", {**METER, "id": "mtr_free"})
+        call("POST", "/v1/customers", {"id": "free"})
+        call("POST", "/v1/offerings", {**OFFERING, "id": "off_free"})
+        pending = {"id": "agr_free", "customer_id": "free", "state": "pending"}
+        call("POST", "/v1/agreements", AGREEMENT | pending | {"channel": "manual", "aws": None})
+        self.over(api)
+        self.api = api
+
+    def answer(self, sent: Sent) -> dict[str, Any]:
+        """What comes back, once it is known to be no 5xx and well formed."""
+        if sent.to_ingest:
+            answer = self.ingest.handler(sent.event, CONTEXT)
+        else:
+            answer = self.api.app.resolve(sent.event, CONTEXT)
+        status = answer["statusCode"]
+        assert 200 <= status < 500, (sent.event, answer)
+        if answer.get("body"):
+            json.loads(answer["body"])
+        if status >= 400:
+            assert answer["headers"]["Content-Type"] == CONTENT_TYPE
+        json.dumps(answer, ensure_ascii=False).encode()
+        return dict(answer)
+
+
+@pytest.fixture
+def front(monkeypatch: pytest.MonkeyPatch) -> Front:
+    monkeypatch.setenv("REGISTRY_TABLE", "Registry")
+    monkeypatch.setenv("USAGE_LOG_TABLE", "UsageLog")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    ingest = importlib.import_module("ingest_usage.handler")
+
+    def over(api: Api) -> None:
+        monkeypatch.setattr(ingest, "CLOCK", api.clock)
+        monkeypatch.setattr(ingest, "LOG", api.services.usage_log)
+        monkeypatch.setattr(ingest, "PLANS", ShardPlans(api.registry, api.clock))
+
+    front = Front(ingest, over, make_api())
+    front.renew(front.api)
+    return front
