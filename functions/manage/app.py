@@ -17,6 +17,7 @@ from manage.resolver import Resolver
 from manage.services import Services
 from manage.settings import add_settings
 from manage.statements import add_statements
+from manage.usage import add_usage
 
 
 def build_app(services: Services, logger: Logger) -> Resolver:
@@ -32,6 +33,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_keys(app, services, idempotency)
     add_settings(app, services)
     add_events(app, services)
+    add_usage(app, services)
     add_statements(app, services)
     add_openapi(app)
     return app

@@ -1,4 +1,4 @@
-"""Usage events, metering records and statements: what is answered."""
+"""Usage events and usage: what is answered."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from manage.answers import Listing
 from meterbridge.application.list_events import ListedEvent, Standing
-from meterbridge.domain.metering_record import MeteringRecord, RecordState
-from meterbridge.domain.money import Money, plain
-from meterbridge.domain.offerings import Channel
-from meterbridge.domain.statement import Bucket, Statement, StatementLine
+from meterbridge.application.unmatched_events import ConflictCounts, UnmatchedEvent
+from meterbridge.application.usage_report import WindowQuantity
+from meterbridge.domain.event_values import Reason
+from meterbridge.domain.money import plain
 
 
 class EventView(BaseModel):
@@ -51,132 +51,90 @@ def event_to_wire(listed: ListedEvent) -> dict[str, Any]:
     }
 
 
-class RecordView(BaseModel):
-    """A quantity that was, or will be, reported to a marketplace."""
+class UnmatchedEventView(BaseModel):
+    """A usage event that was kept and is not billed."""
 
-    agreement_id: str
-    dimension: str
+    product_id: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any] = Field(description="Numbers are exact, as they were sent")
+    received_at: datetime
+    reason: Reason
+    detail: str
+
+
+class UnmatchedEventList(Listing):
+    """A page of unmatched events. It may be empty and still have a next one."""
+
+    items: list[UnmatchedEventView]
+
+
+def unmatched_to_wire(unmatched: UnmatchedEvent) -> dict[str, Any]:
+    """Members of an UnmatchedEventView; numbers stay exact."""
+    event = unmatched.event
+    return {
+        "product_id": event.product_id,
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.occurred_at,
+        "data": event.values,
+        "received_at": unmatched.received_at,
+        "reason": unmatched.reason.value,
+        "detail": unmatched.detail,
+    }
+
+
+class HourConflicts(BaseModel):
+    """Conflicting repeats of one hour."""
+
     hour: datetime
-    channel: Channel
-    state: RecordState
-    reason: str
-    quantity: str = Field(description="In the marketplace's units")
-    units_per_quantity: str
-    metered: str
-    allocations: dict[str, str] = Field(description="Metered quantity by billing period")
-    reported_hour_start: datetime
-    deadline: datetime
-    attempts: int
-    receipt: str
-    accepted_quantity: str | None
-    absorbed: bool = Field(description="Its quantity has been taken back to be billed again")
-    created_at: datetime
-    submitted_at: datetime | None
-    finished_at: datetime | None
+    conflicts: int
+
+
+class ConflictsView(BaseModel):
+    """Events that repeat an identity with other content. They are never added."""
+
+    total: int
+    hours: list[HourConflicts]
 
     @classmethod
-    def of(cls, record: MeteringRecord) -> RecordView:
-        accepted = record.accepted_quantity
-        return cls(
-            agreement_id=record.key.agreement_id,
-            dimension=record.key.dimension,
-            hour=record.key.hour,
-            channel=record.channel,
-            state=record.state,
-            reason=record.reason,
-            quantity=plain(record.quantity),
-            units_per_quantity=plain(record.units_per_quantity),
-            metered=plain(record.metered),
-            allocations={str(each): plain(part) for each, part in record.allocations.items()},
-            reported_hour_start=record.reported_hour_start,
-            deadline=record.deadline,
-            attempts=record.attempts,
-            receipt=record.receipt,
-            accepted_quantity=None if accepted is None else plain(accepted),
-            absorbed=record.absorbed,
-            created_at=record.created_at,
-            submitted_at=record.submitted_at,
-            finished_at=record.finished_at,
-        )
+    def of(cls, counts: ConflictCounts) -> ConflictsView:
+        hours = [HourConflicts(hour=hour, conflicts=n) for hour, n in counts.by_hour.items()]
+        return cls(total=counts.total, hours=hours)
 
 
-class RecordList(Listing):
-    """A page of metering records, by hour and dimension."""
+class QuantityView(BaseModel):
+    """A quantity of one meter and group in one window."""
 
-    items: list[RecordView]
-
-
-class MoneyView(BaseModel):
-    """An exact amount."""
-
-    amount: str
-    currency: str
-
-    @classmethod
-    def of(cls, money: Money) -> MoneyView:
-        return cls(amount=plain(money.amount), currency=money.currency)
-
-
-class StatementLineView(BaseModel):
-    """Where every metered unit of one dimension is."""
-
-    dimension: str
+    start: datetime
+    end: datetime
     meter_id: str
-    metered: str
-    included: str
-    free_trial: str
-    rated: str
-    buckets: dict[Bucket, str] = Field(description="Where the rated quantity is")
-    difference: str = Field(description="rated less the sum of buckets: anything but 0 is a defect")
-    charge: MoneyView
-    charges: dict[Bucket, MoneyView]
-    logged: str | None = Field(
-        description="metered, recounted from the usage log; where that was asked for"
+    group: dict[str, str]
+    quantity: str
+    live: bool = Field(description="Some hour of it is still open for late events")
+
+    @classmethod
+    def of(cls, found: WindowQuantity) -> QuantityView:
+        return cls(
+            start=found.start,
+            end=found.end,
+            meter_id=found.meter_id,
+            group=dict(found.group),
+            quantity=plain(found.quantity),
+            live=found.live,
+        )
+
+
+class UsageView(Listing):
+    """Usage of a customer, by window, meter and group; what is zero is left out."""
+
+    items: list[QuantityView]
+    fresh_through: datetime | None = Field(
+        description="When the newest event that is included was received; null without usage"
     )
-    balanced: bool
-
-    @classmethod
-    def of(cls, line: StatementLine) -> StatementLineView:
-        return cls(
-            dimension=line.dimension.code,
-            meter_id=line.dimension.meter_id,
-            metered=plain(line.metered),
-            included=plain(line.included),
-            free_trial=plain(line.free_trial),
-            rated=plain(line.rated),
-            buckets={bucket: plain(part) for bucket, part in line.buckets.items()},
-            difference=plain(line.difference),
-            charge=MoneyView.of(line.charge),
-            charges={bucket: MoneyView.of(part) for bucket, part in line.charges.items()},
-            logged=None if line.logged is None else plain(line.logged),
-            balanced=line.balanced,
-        )
-
-
-class StatementView(BaseModel):
-    """An agreement's books for one billing period."""
-
-    agreement_id: str
-    period: str
-    balanced: bool = Field(description="Every unit is in exactly one bucket")
-    settled_at: datetime | None
-    unbillable_reason: str
-    lines: list[StatementLineView]
-
-    @classmethod
-    def of(cls, statement: Statement) -> StatementView:
-        return cls(
-            agreement_id=statement.agreement_id,
-            period=str(statement.period),
-            balanced=statement.balanced,
-            settled_at=statement.settled_at,
-            unbillable_reason=statement.unbillable_reason,
-            lines=[StatementLineView.of(line) for line in statement.lines],
-        )
-
-
-class QueuedView(BaseModel):
-    """It will be settled within a minute or so."""
-
-    agreement_id: str
-    queued: bool = True
+    folded_at: datetime | None

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from manage.fields import Cursor, IdPath, Limit, MomentQuery, to_cursor
 from manage.resolver import Resolver
-from manage.schemas_usage import QueuedView, RecordList, RecordView, StatementView
+from manage.schemas_books import QueuedView, RecordList, RecordView, StatementView
 from manage.services import Services
 from meterbridge.application.manage_agreements import visible_agreement
 from meterbridge.application.statement import statement
@@ -37,7 +37,13 @@ def add_statements(app: Resolver, services: Services) -> None:
         tags=TAGS,
         summary="Where every unit of a billing period is",
     )
-    def get_statement(agreement_id: IdPath, period: Period) -> StatementView:
+    def get_statement(
+        agreement_id: IdPath,
+        period: Period,
+        verify: Annotated[
+            bool, Query(description="Recount what was metered from the raw usage log as well")
+        ] = False,
+    ) -> StatementView:
         visible_agreement(agreement_id, caller=app.caller, registry=registry)
         found = statement(
             agreement_id,
@@ -46,6 +52,7 @@ def add_statements(app: Resolver, services: Services) -> None:
             usage=services.usage,
             ledger=services.ledger,
             clock=services.clock,
+            log=services.usage_log if verify else None,
         )
         return StatementView.of(found)
 

@@ -1,0 +1,144 @@
+"""Metering records and statements: what is answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from manage.answers import Listing
+from meterbridge.domain.metering_record import MeteringRecord, RecordState
+from meterbridge.domain.money import Money, plain
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.statement import Bucket, Statement, StatementLine
+
+
+class RecordView(BaseModel):
+    """A quantity that was, or will be, reported to a marketplace."""
+
+    agreement_id: str
+    dimension: str
+    hour: datetime
+    channel: Channel
+    state: RecordState
+    reason: str
+    quantity: str = Field(description="In the marketplace's units")
+    units_per_quantity: str
+    metered: str
+    allocations: dict[str, str] = Field(description="Metered quantity by billing period")
+    reported_hour_start: datetime
+    deadline: datetime
+    attempts: int
+    receipt: str
+    accepted_quantity: str | None
+    absorbed: bool = Field(description="Its quantity has been taken back to be billed again")
+    created_at: datetime
+    submitted_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, record: MeteringRecord) -> RecordView:
+        accepted = record.accepted_quantity
+        return cls(
+            agreement_id=record.key.agreement_id,
+            dimension=record.key.dimension,
+            hour=record.key.hour,
+            channel=record.channel,
+            state=record.state,
+            reason=record.reason,
+            quantity=plain(record.quantity),
+            units_per_quantity=plain(record.units_per_quantity),
+            metered=plain(record.metered),
+            allocations={str(each): plain(part) for each, part in record.allocations.items()},
+            reported_hour_start=record.reported_hour_start,
+            deadline=record.deadline,
+            attempts=record.attempts,
+            receipt=record.receipt,
+            accepted_quantity=None if accepted is None else plain(accepted),
+            absorbed=record.absorbed,
+            created_at=record.created_at,
+            submitted_at=record.submitted_at,
+            finished_at=record.finished_at,
+        )
+
+
+class RecordList(Listing):
+    """A page of metering records, by hour and dimension."""
+
+    items: list[RecordView]
+
+
+class MoneyView(BaseModel):
+    """An exact amount."""
+
+    amount: str
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money) -> MoneyView:
+        return cls(amount=plain(money.amount), currency=money.currency)
+
+
+class StatementLineView(BaseModel):
+    """Where every metered unit of one dimension is."""
+
+    dimension: str
+    meter_id: str
+    metered: str
+    included: str
+    free_trial: str
+    rated: str
+    buckets: dict[Bucket, str] = Field(description="Where the rated quantity is")
+    difference: str = Field(description="rated less the sum of buckets: anything but 0 is a defect")
+    charge: MoneyView
+    charges: dict[Bucket, MoneyView]
+    logged: str | None = Field(
+        description="metered, recounted from the usage log; where that was asked for"
+    )
+    balanced: bool
+
+    @classmethod
+    def of(cls, line: StatementLine) -> StatementLineView:
+        return cls(
+            dimension=line.dimension.code,
+            meter_id=line.dimension.meter_id,
+            metered=plain(line.metered),
+            included=plain(line.included),
+            free_trial=plain(line.free_trial),
+            rated=plain(line.rated),
+            buckets={bucket: plain(part) for bucket, part in line.buckets.items()},
+            difference=plain(line.difference),
+            charge=MoneyView.of(line.charge),
+            charges={bucket: MoneyView.of(part) for bucket, part in line.charges.items()},
+            logged=None if line.logged is None else plain(line.logged),
+            balanced=line.balanced,
+        )
+
+
+class StatementView(BaseModel):
+    """An agreement's books for one billing period."""
+
+    agreement_id: str
+    period: str
+    balanced: bool = Field(description="Every unit is in exactly one bucket")
+    settled_at: datetime | None
+    unbillable_reason: str
+    lines: list[StatementLineView]
+
+    @classmethod
+    def of(cls, statement: Statement) -> StatementView:
+        return cls(
+            agreement_id=statement.agreement_id,
+            period=str(statement.period),
+            balanced=statement.balanced,
+            settled_at=statement.settled_at,
+            unbillable_reason=statement.unbillable_reason,
+            lines=[StatementLineView.of(line) for line in statement.lines],
+        )
+
+
+class QueuedView(BaseModel):
+    """It will be settled within a minute or so."""
+
+    agreement_id: str
+    queued: bool = True
