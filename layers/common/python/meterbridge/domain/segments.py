@@ -64,8 +64,25 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 _header_decoder = msgspec.msgpack.Decoder(Header)
 
 
+class _Shared:
+    """The columns that run through all groups of a segment."""
+
+    def __init__(self, header: Header, reader: Reader) -> None:
+        self.size = header.rows
+        self.subject_names, self.subject_codes = _named(header.subjects, reader, header.rows)
+        self.source_names, self.source_codes = _named(header.sources, reader, header.rows)
+        self._times = header.times, reader.take(size_of(header.times, header.rows))
+
+    @cached_property
+    def times(self) -> list[int]:
+        return unpack_ints(*self._times, self.size)
+
+
 class Segment:
     """A decoded segment. Columns are decoded when they are first asked for.
+
+    Its groups do not refer back to it: a segment is gone as soon as nobody holds it, without the
+    garbage collector, which would let thousands of columns lie about.
 
     Attributes:
         groups: in row order.
@@ -73,14 +90,14 @@ class Segment:
     """
 
     def __init__(self, header: Header, reader: Reader) -> None:
+        shared = _Shared(header, reader)
         self._rows = header.rows
-        self.subject_names, self.subject_codes = _named(header.subjects, reader, header.rows)
-        self.source_names, self.source_codes = _named(header.sources, reader, header.rows)
-        self._times = header.times, reader.take(size_of(header.times, header.rows))
+        self.subject_names = shared.subject_names
+        self.source_names = shared.source_names
         groups = []
         start = 0
         for group in header.groups:
-            groups.append(EventGroup(self, group, start, reader))
+            groups.append(EventGroup(shared, group, start, reader))
             start += group.rows
         reader.finish()
         if start != header.rows:
@@ -89,11 +106,6 @@ class Segment:
 
     def __len__(self) -> int:
         return self._rows
-
-    @cached_property
-    def times(self) -> list[int]:
-        """Microseconds since the epoch of every row."""
-        return unpack_ints(*self._times, self._rows)
 
 
 class EventGroup:
@@ -104,14 +116,14 @@ class EventGroup:
         rows: where these rows lie among the rows of the segment.
     """
 
-    def __init__(self, segment: Segment, header: GroupHeader, start: int, reader: Reader) -> None:
+    def __init__(self, shared: _Shared, header: GroupHeader, start: int, reader: Reader) -> None:
         if len(header.keys) != len(header.columns) or header.rows < 1:
             raise CorruptSegmentError("a group without rows, or keys without columns")
         self.product_id = header.product
         self.type = header.type
         self.keys = header.keys
         self.rows = slice(start, start + header.rows)
-        self._segment = segment
+        self._shared = shared
         self._size = header.rows
         self._ids = header.ids, reader.take(size_of(header.ids, header.rows))
         self._packed = {
@@ -126,22 +138,22 @@ class EventGroup:
     @cached_property
     def subject_codes(self) -> list[int]:
         """For each event, where its subject is in the segment's `subject_names`."""
-        return self._segment.subject_codes[self.rows]
+        return self._shared.subject_codes[self.rows]
 
     @cached_property
     def subjects(self) -> list[str]:
         """The subject of each event."""
-        return list(map(self._segment.subject_names.__getitem__, self.subject_codes))
+        return list(map(self._shared.subject_names.__getitem__, self.subject_codes))
 
     @cached_property
     def source_codes(self) -> list[int]:
         """For each event, where its source is in the segment's `source_names`."""
-        return self._segment.source_codes[self.rows]
+        return self._shared.source_codes[self.rows]
 
     @cached_property
     def sources(self) -> list[str]:
         """The source of each event."""
-        return list(map(self._segment.source_names.__getitem__, self.source_codes))
+        return list(map(self._shared.source_names.__getitem__, self.source_codes))
 
     @cached_property
     def ids(self) -> list[str]:
@@ -156,7 +168,7 @@ class EventGroup:
     @property
     def alone(self) -> bool:
         """Whether the segment has no other group."""
-        return self._size == len(self._segment)
+        return self._size == self._shared.size
 
     @property
     def uuid_planes(self) -> bytes | None:
@@ -171,7 +183,7 @@ class EventGroup:
     @cached_property
     def times(self) -> list[int]:
         """When each event occurred, in microseconds since the epoch."""
-        return self._segment.times[self.rows]
+        return self._shared.times[self.rows]
 
     def column(self, key: str) -> list[Any]:
         """The values under one top-level data key. Numbers are int or Decimal.
