@@ -1,6 +1,6 @@
 """Which events of a partition are repeats of earlier ones: exact, and fast where nothing repeats.
 
-An event is (product, subject, source, id). Of every event only a 64-bit fingerprint of that is kept
+An event is (product, subject, source, id). Of every event only a fingerprint of that is kept
 at hand. An event whose fingerprint is new is certainly new. One whose fingerprint is known is almost
 certainly a repeat: it is put aside, and later compared with the first one, read again from the
 packed segments. So no event is dropped before its identity was compared in full.
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import zstandard
@@ -25,6 +26,10 @@ MAX_SUSPECTS = 100_000
 
 _PLAIN = frozenset({int, str, bool, type(None)})
 """Kinds of values for which Python's == is ours, as long as both are of the same kind."""
+
+
+Identity = tuple[str, str, str, str]
+"""(product, subject, source, id)."""
 
 
 class NewRows(NamedTuple):
@@ -42,26 +47,31 @@ class _Place(NamedTuple):
     group: int
 
 
-class _Content(NamedTuple):
-    """An event in full. `cells` are time and values, in the order of `keys`."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a content's time and values mean: the event's type, and the keys of the values."""
 
-    identity: tuple[str, str, str, str]
     type: str
     keys: tuple[str, ...]
-    cells: tuple[Any, ...]
 
-    def same_as(self, other: _Content) -> bool:
-        """Whether an event of the same identity is the same event."""
-        if self.type != other.type or self.cells[0] != other.cells[0]:
-            return False
-        kinds = list(map(type, self.cells))
-        alike = self.keys == other.keys and kinds == list(map(type, other.cells))
-        if alike and _PLAIN.issuperset(kinds):
-            return self.cells == other.cells
-        return same(self._values(), other._values())
 
-    def _values(self) -> dict[str, Any]:
-        return dict(zip(self.keys, self.cells[1:], strict=True))
+_Content = tuple[Identity, _Kind, tuple[Any, ...]]
+"""An event in full: its identity, its kind, and its time and values."""
+
+
+def _same(left: _Content, right: _Content) -> bool:
+    """Whether two events of the same identity are the same event."""
+    (_, left_kind, left_cells), (_, right_kind, right_cells) = left, right
+    if left_kind == right_kind:
+        types = list(map(type, left_cells))
+        if _PLAIN.issuperset(types) and types == list(map(type, right_cells)):
+            return left_cells == right_cells
+    if left_kind.type != right_kind.type or left_cells[0] != right_cells[0]:
+        return False
+    return same(
+        dict(zip(left_kind.keys, left_cells[1:], strict=True)),
+        dict(zip(right_kind.keys, right_cells[1:], strict=True)),
+    )
 
 
 @dataclass(slots=True)
@@ -92,7 +102,7 @@ class Identities:
         self._suspects: dict[_Place, list[int]] = {}
         self._suspected = 0
         self._searched = 0
-        self._sharing: dict[tuple[str, str, str, str], _Content] = {}
+        self._sharing: dict[Identity, _Content] = {}
 
     @property
     def suspected(self) -> int:
@@ -131,13 +141,14 @@ class Identities:
             tally = self._tallies[place.segment]
             new = []
             for row, event in zip(rows, _contents(group, rows), strict=True):
+                identity = event[0]
                 first: _Content | None = firsts[product_id, marks[row]]
-                if first is None or first.identity != event.identity:
-                    first = self._sharing.get(event.identity)
+                if first is None or first[0] != identity:
+                    first = self._sharing.get(identity)
                 if first is None:
-                    self._sharing[event.identity] = event
+                    self._sharing[identity] = event
                     new.append(row)
-                elif first.same_as(event):
+                elif _same(first, event):
                     tally.duplicates += 1
                 else:
                     tally.conflicts += 1
@@ -163,39 +174,38 @@ class Identities:
         marks = self._fingerprints_of(group)
         seen = self._seen[group.product_id]
         before = len(seen)
-        numbers = marks.tolist()
         known: set[int] | None = None
-        if self._searched > before and not seen.isdisjoint(numbers):
-            known = seen.intersection(numbers)
-        seen.update(numbers)
+        if self._searched > before and not seen.isdisjoint(marks):
+            known = seen.intersection(marks)
+        seen.update(marks)
         grown = len(seen) - before
-        if grown < len(numbers) and known is None:
-            known = self._search(group.product_id, set(numbers), grown)
+        if grown < len(marks) and known is None:
+            known = self._search(group.product_id, set(marks), grown)
         self._marks[place] = group.product_id, marks
         if known is None:
             return None
         new = []
-        for number in numbers:
-            new.append(number not in known)
-            known.add(number)
+        for mark in marks:
+            new.append(mark not in known)
+            known.add(mark)
         suspects = [row for row, is_new in enumerate(new) if not is_new]
         self._suspects[place] = suspects
         self._suspected += len(suspects)
         return new
 
-    def _search(self, product_id: str, numbers: set[int], grown: int) -> set[int]:
-        """Those of the numbers that came before, `grown` having been new; latest segments first.
+    def _search(self, product_id: str, marks: set[int], grown: int) -> set[int]:
+        """Those of the marks that came before, `grown` having been new; latest segments first.
 
         Repeats are seldom and soon, so it is cheaper to look for them when there are some than to
         ask for every event. Where that is not so, `_searched` grows and events are asked for first.
         """
         found: set[int] = set()
-        for owner, marks in reversed(self._marks.values()):
-            if len(found) == len(numbers) - grown:
+        for owner, earlier in reversed(self._marks.values()):
+            if len(found) == len(marks) - grown:
                 break
             if owner == product_id:
-                found |= numbers.intersection(marks)
-                self._searched += len(marks)
+                found |= marks.intersection(earlier)
+                self._searched += len(earlier)
         return found
 
     def _first_contents(
@@ -212,20 +222,21 @@ class Identities:
             if hits:
                 wanted[product_id] -= hits
                 group = decode(self._bodies[place.segment], self._decompressor).groups[place.group]
-                rows = list(map(marks.index, hits))
-                keys = [(product_id, hit) for hit in hits]
-                found.update(zip(keys, _contents(group, rows), strict=True))
+                row_of: dict[int, int] = {}
+                for row, mark in enumerate(marks):
+                    if mark in hits:
+                        row_of.setdefault(mark, row)
+                contents = _contents(group, list(row_of.values()))
+                found.update(zip(zip(repeat(product_id), row_of), contents, strict=True))
         return found
 
 
-def _contents(group: EventGroup, rows: Iterable[int]) -> Iterator[_Content]:
+def _contents(group: EventGroup, rows: Sequence[int]) -> Iterator[_Content]:
     """Some events of a group in full."""
-    columns = [group.times, *(group.column(key) for key in group.keys)]
-    subjects, sources, ids = group.subjects, group.sources, group.ids
-    for row in rows:
-        yield _Content(
-            (group.product_id, subjects[row], sources[row], ids[row]),
-            group.type,
-            group.keys,
-            tuple([column[row] for column in columns]),
-        )
+
+    def of(column: Sequence[Any]) -> Iterator[Any]:
+        return map(column.__getitem__, rows)
+
+    identities = zip(repeat(group.product_id), of(group.subjects), of(group.sources), of(group.ids))
+    cells = zip(of(group.times), *[of(group.column(key)) for key in group.keys], strict=True)
+    return zip(identities, repeat(_Kind(group.type, group.keys)), cells)
