@@ -37,7 +37,16 @@ def bind(model: type[_ModelT], table_name: str, *, connections: int = 10) -> typ
         table_name: its table.
         connections: how many calls may run at once.
     """
-    meta = type("Meta", (), {"table_name": table_name, "max_pool_connections": connections})
+    meta = type(
+        "Meta",
+        (),
+        {
+            "table_name": table_name,
+            "max_pool_connections": connections,
+            "connect_timeout_seconds": 2,
+            "read_timeout_seconds": 5,
+        },
+    )
     members = {"Meta": meta, "__module__": model.__module__}
     metaclass: Any = type(model)
     return cast(type[_ModelT], metaclass(model.__name__, (model,), members))
