@@ -21,7 +21,7 @@ EVENT = {
     "type": "completion",
     "subject": "acme",
     "time": "2026-11-24T11:00:00Z",
-    "product": "prd_llm",
+    "productid": "prd_llm",
     "data": {"tokens": 17, "model": "small"},
 }
 _BODIES: dict[str, list[Any]] = {

@@ -53,7 +53,7 @@ class UnauthenticatedError(Exception):
 
 
 STATUSES: Mapping[type[Exception], tuple[int, str]] = {
-    UnauthenticatedError: (401, "unauthenticated"),
+    UnauthenticatedError: (401, "unauthorized"),
     ForbiddenError: (403, "forbidden"),
     NotFoundError: (404, "not_found"),
     AlreadyExistsError: (409, "already_exists"),

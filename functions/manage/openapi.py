@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from manage.openapi_events import SEND_EVENTS
+from manage.openapi_events import SEND_EVENTS, SEND_EVENTS_PATH
 from manage.resolver import Resolver
 from meterbridge.application.authorize_call import needed_scope
 from meterbridge.lambda_runtime.problems import CONTENT_TYPE
@@ -47,6 +47,12 @@ _FAULT = {
         "detail": {"type": "string"},
     },
 }
+_GATEWAY_MESSAGE = {
+    "type": "object",
+    "description": "An answer of API Gateway itself: the request never reached a function.",
+    "properties": {"message": {"type": "string"}},
+}
+_ALSO_FROM_GATEWAY = frozenset({"401", "403", "429", "503"})
 _STATUSES = {
     "400": "The body is not JSON",
     "401": "No API key",
@@ -54,7 +60,8 @@ _STATUSES = {
     "404": "It does not exist, or not for this key",
     "409": "It contradicts what is stored",
     "412": "It is not at the version of If-Match",
-    "415": "The body is not application/json",
+    "413": "The body is too large",
+    "415": "The body is of another media type",
     "422": "The request is not valid; all faults are listed",
     "429": "Too many requests",
     "500": "A defect; it is logged",
@@ -87,8 +94,8 @@ def document(app: Resolver) -> dict[str, Any]:
     schemas = found["components"]["schemas"]
     for name in _GENERATED:
         schemas.pop(name, None)
-    schemas |= {"Problem": _PROBLEM, "Fault": _FAULT}
-    found["paths"].setdefault("/v1/events", {})["post"] = json.loads(json.dumps(SEND_EVENTS))
+    schemas |= {"Problem": _PROBLEM, "Fault": _FAULT, "GatewayMessage": _GATEWAY_MESSAGE}
+    found["paths"].setdefault(SEND_EVENTS_PATH, {})["post"] = json.loads(json.dumps(SEND_EVENTS))
     found["components"]["securitySchemes"] = {
         "apiKey": {
             "type": "http",
@@ -121,11 +128,15 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         responses["204"].pop("content", None)
     for status, description in _STATUSES.items():
         if _can_happen(int(status), method, path, operation):
-            responses[status] = {
-                "description": description,
-                "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }
+            responses[status] = {"description": description, "content": _error_content(status)}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _error_content(status: str) -> dict[str, Any]:
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if status in _ALSO_FROM_GATEWAY:
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}
+    return content
 
 
 def _can_happen(status: int, method: str, path: str, operation: dict[str, Any]) -> bool:
@@ -133,7 +144,8 @@ def _can_happen(status: int, method: str, path: str, operation: dict[str, Any]) 
     conditions = {
         400: "requestBody" in operation,
         404: "{" in path,
-        409: method in ("post", "put", "patch", "delete"),
+        413: path == SEND_EVENTS_PATH,
+        409: path != SEND_EVENTS_PATH and method in ("post", "put", "patch", "delete"),
         412: "if-match" in parameters,
         415: "requestBody" in operation,
         422: bool(parameters) or "requestBody" in operation,

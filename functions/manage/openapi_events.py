@@ -15,11 +15,16 @@ _EVENT: dict[str, Any] = {
         "type": {"type": "string"},
         "subject": {"type": "string", "description": "Your id of the customer"},
         "time": {"type": "string", "format": "date-time"},
+        "productid": {
+            "type": "string",
+            "description": "The product that was used; not needed with a key bound to one product",
+        },
         "data": {"type": "object"},
     },
 }
 _BATCH: dict[str, Any] = {"type": "array", "items": _EVENT, "minItems": 1}
 
+SEND_EVENTS_PATH = "/v1/events"
 SEND_EVENTS: dict[str, Any] = {
     "tags": ["Events"],
     "summary": "Send usage events",
