@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from aws_lambda_powertools.event_handler import Response
@@ -14,6 +14,9 @@ from meterbridge.application.registry_admin import Page, Versioned
 T = TypeVar("T")
 ViewT = TypeVar("ViewT", bound=BaseModel)
 _JSON = "application/json"
+
+MAX_ANSWER_BYTES = 4 << 20
+"""A Lambda function answers at most 6 MB."""
 
 
 class Listing(BaseModel):
@@ -29,12 +32,30 @@ def entity(view: ViewT, version: int, status: int = 200) -> Response[ViewT]:
     return Response(status, _JSON, view, headers={"ETag": f'"{version}"'})
 
 
-def listed(page: Page[T], view: Callable[[Versioned[T]], BaseModel]) -> dict[str, object]:
-    """Members of a Listing."""
-    return {
-        "items": [view(entry) for entry in page.entries],
-        "next_cursor": to_cursor(page.next_after),
-    }
+def listed(
+    page: Page[T],
+    view: Callable[[Versioned[T]], BaseModel],
+    key: Callable[[Versioned[T]], str] = lambda entry: entry.value.id,  # type: ignore[attr-defined]
+) -> dict[str, object]:
+    """Members of a Listing, shorter than the page if the entries are large.
+
+    Args:
+        key: where the list continues after an entry.
+    """
+    items = [view(entry) for entry in page.entries]
+    count = fitting(items)
+    after = page.next_after if count == len(items) else key(page.entries[count - 1])
+    return {"items": items[:count], "next_cursor": to_cursor(after)}
+
+
+def fitting(items: Sequence[BaseModel]) -> int:
+    """How many of these fit in one answer; at least one."""
+    size = 0
+    for count, item in enumerate(items):
+        size += len(item.model_dump_json().encode())
+        if size > MAX_ANSWER_BYTES and count:
+            return count
+    return len(items)
 
 
 def gone() -> Response[None]:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
+from manage import answers
 from manage.fields import MomentQuery
 from manage.resolver import Resolver
 from manage.schemas_usage import (
@@ -29,9 +30,6 @@ from meterbridge.application.unmatched_events import count_conflicts, list_unmat
 from meterbridge.domain.errors import InvalidInputError
 
 TAGS = ["Events"]
-_MAX_BYTES = 4 << 20
-"""A Lambda function answers at most 6 MB."""
-
 _MAX_RANGE = timedelta(days=92)
 _exact = msgspec.json.Encoder(decimal_format="number")
 
@@ -128,7 +126,7 @@ def _described(model: type[BaseModel]) -> dict[int, Any]:
 def _fitting(page: Callable[[int], bytes], limit: int) -> Response[str]:
     """A page that fits in an answer; shorter than asked for if the events are large."""
     body = page(limit)
-    while len(body) > _MAX_BYTES and limit > 1:
+    while len(body) > answers.MAX_ANSWER_BYTES and limit > 1:
         limit //= 2
         body = page(limit)
     return Response(200, "application/json", body.decode())

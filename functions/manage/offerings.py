@@ -78,7 +78,7 @@ def add_offerings(app: Resolver, services: Services, idempotency: Idempotency) -
     ) -> OfferingList:
         visible_offering(offering_id, caller=app.caller, registry=registry)
         page = registry.offering_versions(offering_id, _number(cursor), limit)
-        return OfferingList(**listed(page, _view))
+        return OfferingList(**listed(page, _view, lambda entry: str(entry.version)))
 
     @app.get(
         "/v1/offerings/<offering_id>/versions/<version>",

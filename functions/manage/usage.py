@@ -6,6 +6,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from manage.answers import fitting
 from manage.fields import Cursor, MomentQuery, to_cursor
 from manage.resolver import Resolver
 from manage.schemas_usage import QuantityView, UsageView
@@ -47,11 +48,13 @@ def add_usage(app: Resolver, services: Services) -> None:
             grace=services.grace,
         )
         first = _place(cursor)
-        shown = report.quantities[first : first + limit]
-        more = len(report.quantities) > first + limit
+        items = [QuantityView.of(each) for each in report.quantities[first : first + limit]]
+        items = items[: fitting(items)]
+        next_place = first + len(items)
+        more = len(report.quantities) > next_place
         return UsageView(
-            items=[QuantityView.of(each) for each in shown],
-            next_cursor=to_cursor(str(first + limit)) if more else None,
+            items=items,
+            next_cursor=to_cursor(str(next_place)) if more else None,
             fresh_through=report.fresh_through,
             folded_at=report.folded_at,
         )

@@ -12,7 +12,7 @@ import pytest
 from api_setup import Api
 from builders import GRACE, at
 from http_api import Client, http_event
-from manage import events
+from manage import answers
 from manage.app import build_app
 from manage.services import Services
 from meterbridge.domain.events import UsageEvent
@@ -120,7 +120,7 @@ def test_raw_events_come_back_exactly_as_they_were_sent(call: Client) -> None:
 def test_a_page_of_events_is_cut_to_fit_in_an_answer(
     call: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "_MAX_BYTES", 700)
+    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 700)
     seen, cursor = [], ""
     while cursor is not None:
         page = call("GET", f"/v1/events?{ACME}&cursor={cursor}").body

@@ -21,7 +21,10 @@ from api_setup import (
     create_all,
     make_api,
 )
+from dynamodb import mocked_table
 from http_api import Client, http_event
+from manage import answers
+from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.domain.errors import StoreUnavailableError
 
 
@@ -292,3 +295,32 @@ def test_a_store_that_is_away_is_a_503_to_be_tried_again(
     assert (answer.status, answer.code) == (503, "store_unavailable")
     assert answer.headers["Retry-After"] == "2"
     assert "Registry-1234" not in str(answer.body)
+
+
+def test_what_is_too_large_to_store_is_refused() -> None:
+    many = [{**DIMENSION, "code": f"d{number}", "name": "n" * 200} for number in range(100)]
+    plans = [{"code": f"p{number}", "dimensions": many} for number in range(50)]
+    filters = [{"path": "$.a", "op": "in", "value": ["v" * 10_000] * 100}]
+    with mocked_table("Registry", "ref", "by_reference") as name:
+        call = make_api(RegistryStore(name)).client()
+        call("POST", "/v1/products", PRODUCT)
+        call("POST", "/v1/meters", METER)
+        large = call("POST", "/v1/offerings", {**OFFERING, "plans": plans}, Idempotency_Key="k")
+        filtered = call("POST", "/v1/meters", {**METER, "id": "mtr_x", "filters": filters})
+    assert (large.status, large.code) == (422, "too_large")
+    assert (filtered.status, filtered.code) == (422, "too_large")
+
+
+def test_a_list_of_large_objects_is_cut_to_fit_in_an_answer(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = api.client()
+    for number in range(5):
+        call("POST", "/v1/customers", {"id": f"c{number}", "name": "n" * 100})
+    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 400)
+    seen, query = [], ""
+    while query is not None:
+        page = call("GET", f"/v1/customers{query}").body
+        seen.append([each["id"] for each in page["items"]])
+        query = page["next_cursor"] and f"?cursor={page['next_cursor']}"
+    assert seen == [["c0", "c1"], ["c2", "c3"], ["c4"]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -152,3 +154,21 @@ def test_the_api_itself_lets_nobody_in_without_the_authorizer(deployed: Deployed
 def test_a_client_of_the_deployed_module_reads_the_description(deployed: Deployed) -> None:
     call = Client(lambda event, _: deployed.manage.handler(event, CONTEXT), scopes="read")
     assert call("GET", "/v1/openapi.json").body["info"]["title"] == "Meterbridge"
+
+
+def test_neither_the_authorizer_nor_the_registry_imports_pydantic() -> None:
+    code = (
+        "import sys; import authorize.handler, meterbridge.adapters.dynamodb.registry_store; "
+        "print('pydantic' in sys.modules)"
+    )
+    root = Path(__file__).parents[3]
+    environment = {
+        "PYTHONPATH": f"{root / 'functions'}:{root / 'layers/common/python'}",
+        "REGISTRY_TABLE": "Registry",
+        "AWS_DEFAULT_REGION": REGION,
+        "PATH": "",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "False"

@@ -28,6 +28,7 @@ from meterbridge.application.registry_admin import (
 from meterbridge.domain.agreements import Customer
 from meterbridge.domain.errors import (
     InUseError,
+    InvalidInputError,
     MeterbridgeError,
     NotFoundError,
     StaleVersionError,
@@ -39,6 +40,22 @@ from meterbridge.domain.usage_log import ShardPlan
 ABSENT = RegistryItem.pk.does_not_exist()
 PRESENT = RegistryItem.pk.exists()
 UNUSED = PRESENT & (RegistryItem.references.does_not_exist() | (RegistryItem.references == 0))
+
+
+MAX_BODY_BYTES = 350_000
+"""A DynamoDB item holds 400 KB with its keys and counts."""
+
+
+def fitting(body: str) -> str:
+    """The body itself.
+
+    Raises:
+        InvalidInputError: code "too_large".
+    """
+    size = len(body.encode())
+    if size > MAX_BODY_BYTES:
+        raise InvalidInputError("too_large", f"{size} bytes to store; at most {MAX_BODY_BYTES}")
+    return body
 
 
 class RegistryWriter(RegistryReader):
@@ -99,10 +116,10 @@ class RegistryWriter(RegistryReader):
     ) -> Page[Meter]:
         """See RegistryAdmin."""
         begin = items.METER_PREFIX + after
-        condition = RegistryItem.sk.between(begin, items.METER_PREFIX + "~")
+        entries = self._query(items.CATALOG, RegistryItem.sk.startswith(items.METER_PREFIX))
         found = [
             item
-            for item in self._query(items.CATALOG, condition)
+            for item in entries
             if item.sk > begin
             and (products is None or read_meter(item).value.product_id in products)
         ]
@@ -132,7 +149,7 @@ class RegistryWriter(RegistryReader):
         change.update(
             item,
             [
-                RegistryItem.body.set(items.meter_to_body(meter)),
+                RegistryItem.body.set(fitting(items.meter_to_body(meter))),
                 RegistryItem.version.set(expected_version + 1),
             ],
             (RegistryItem.version == expected_version) & (UNUSED if regrouped else PRESENT),
@@ -201,7 +218,7 @@ class RegistryWriter(RegistryReader):
                 self._items(
                     items.answers_pk(answer.caller),
                     answer.idempotency_key,
-                    body=to_body(answer),
+                    body=fitting(to_body(answer)),
                     expires_at=int(answer.expires_at.timestamp()),
                 ),
                 now_free,
@@ -211,7 +228,7 @@ class RegistryWriter(RegistryReader):
 
     def _add(self, change: Transaction, pk: str, sk: str, body: str, product_id: str = "") -> None:
         """Store a new object; in the index of a product where one is given."""
-        item = self._items(pk, sk, body=body, version=1, references=0)
+        item = self._items(pk, sk, body=fitting(body), version=1, references=0)
         if product_id:
             item.ref_pk, item.ref_sk = items.by_product(pk, product_id), sk
         change.put(item, ABSENT, AlreadyExistsError(sk.removeprefix(items.METER_PREFIX)))
@@ -221,7 +238,7 @@ class RegistryWriter(RegistryReader):
     ) -> None:
         change.update(
             self._items(pk, sk),
-            [RegistryItem.body.set(body), RegistryItem.version.set(expected_version + 1)],
+            [RegistryItem.body.set(fitting(body)), RegistryItem.version.set(expected_version + 1)],
             RegistryItem.version == expected_version,
             StaleVersionError(sk),
         )
