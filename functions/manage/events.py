@@ -106,7 +106,7 @@ def add_events(app: Resolver, services: Services) -> None:
     @app.get(
         "/v1/events/conflicts",
         tags=TAGS,
-        summary="Count events that repeat an identity with other content",
+        summary="Count repeated events, and those with other content",
     )
     def get_event_conflicts(start: MomentQuery, end: MomentQuery) -> ConflictsView:
         if app.caller.products is not None:

@@ -97,15 +97,22 @@ class HourConflicts(BaseModel):
 
 
 class ConflictsView(BaseModel):
-    """Events that repeat an identity with other content. They are never added."""
+    """Repeats of events, as far as they have been folded."""
 
-    total: int
-    hours: list[HourConflicts]
+    events: int = Field(description="Distinct events")
+    duplicates: int = Field(description="Repeats with the same content; never added")
+    conflicts: int = Field(description="Repeats of an identity with other content; never added")
+    hours: list[HourConflicts] = Field(description="Hours with conflicts")
 
     @classmethod
     def of(cls, counts: ConflictCounts) -> ConflictsView:
         hours = [HourConflicts(hour=hour, conflicts=n) for hour, n in counts.by_hour.items()]
-        return cls(total=counts.total, hours=hours)
+        return cls(
+            events=counts.events,
+            duplicates=counts.duplicates,
+            conflicts=counts.total,
+            hours=hours,
+        )
 
 
 class QuantityView(BaseModel):

@@ -149,9 +149,11 @@ def test_unmatched_events_are_listed_with_their_reason(call: Client) -> None:
     assert call("GET", f"/v1/events/unmatched?{DAY}&product_id=prd_b").body["items"] == []
 
 
-def test_conflicts_are_counted_by_hour(call: Client) -> None:
+def test_repeats_are_counted_and_conflicts_by_hour(call: Client) -> None:
     assert call("GET", f"/v1/events/conflicts?{DAY}").body == {
-        "total": 1,
+        "events": 6,
+        "duplicates": 1,
+        "conflicts": 1,
         "hours": [{"hour": "2026-11-24T10:00:00Z", "conflicts": 1}],
     }
 

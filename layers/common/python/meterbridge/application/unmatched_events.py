@@ -57,10 +57,17 @@ class UnmatchedPage:
 
 @dataclass(frozen=True, slots=True)
 class ConflictCounts:
-    """Repeats of an identity with other content, which are never added."""
+    """Repeats of an identity with other content, which are never added.
+
+    Attributes:
+        events: distinct events, which are.
+        duplicates: repeats with the same content, which are not.
+    """
 
     total: int
     by_hour: Mapping[datetime, int]
+    events: int = 0
+    duplicates: int = 0
 
 
 class _Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -131,10 +138,13 @@ def list_unmatched(
 def count_conflicts(*, start: datetime, end: datetime, usage: UsageStore) -> ConflictCounts:
     """How many conflicting repeats the folds of the hours [start, end) have found."""
     by_hour: Counter[datetime] = Counter()
+    events = duplicates = 0
     for head in usage.heads(start, end):
+        events += head.events
+        duplicates += head.duplicates
         if head.conflicts:
             by_hour[head.partition.hour] += head.conflicts
-    return ConflictCounts(by_hour.total(), dict(sorted(by_hour.items())))
+    return ConflictCounts(by_hour.total(), dict(sorted(by_hour.items())), events, duplicates)
 
 
 class _Search:
