@@ -132,7 +132,9 @@ class PartitionFold:
         rows = EventRows(group, new.kept, self._slots_of(new.subject_names))
         if not len(rows):
             return
-        self._customers.setdefault(group.product_id, set()).update(rows.present)
+        self._customers.setdefault(group.product_id, set()).update(
+            map(rows.slots.__getitem__, rows.counts)
+        )
         measurements = self._matcher.of(group.product_id, group.type)
         measured = [measurement.take(rows) for measurement in measurements]
         for measurement, taken in zip(measurements, measured, strict=True):
@@ -146,10 +148,10 @@ class PartitionFold:
 
     def _slots_of(self, subjects: Sequence[str]) -> list[int]:
         slots = self._slots
-        new = dict.fromkeys(subjects).keys() - slots.keys()
-        for subject in subjects if new else ():
-            slots.setdefault(subject, len(slots))
-        return list(map(slots.__getitem__, subjects))
+        try:
+            return list(map(slots.__getitem__, subjects))
+        except KeyError:
+            return [slots.setdefault(subject, len(slots)) for subject in subjects]
 
     def _rows(self, head: FoldHead, folded_at: datetime) -> Iterator[HourlyUsage]:
         names = list(self._slots)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +11,14 @@ from itertools import compress
 from typing import Any, NamedTuple, TypeVar
 
 from meterbridge.domain.event_filters import path_keys, predicate
-from meterbridge.domain.event_values import MISSING, Reason, digests_of, group_texts, numbers_of
+from meterbridge.domain.event_values import (
+    MISSING,
+    Number,
+    Reason,
+    digests_of,
+    group_texts,
+    numbers_of,
+)
 from meterbridge.domain.events import EPOCH, MICROSECOND
 from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.segments import EventGroup
@@ -45,11 +53,15 @@ class EventRows:
         return self._of(self._group.subject_codes)
 
     @cached_property
-    def present(self) -> Collection[int]:
-        """The numbers of the subjects that have events here."""
-        if self._kept is None and self._group.alone:
-            return self.slots
-        return set(map(self.slots.__getitem__, set(self.codes)))
+    def counts(self) -> Mapping[int, int]:
+        """How many events each code has."""
+        return self._group.subject_counts if self._kept is None else Counter(self.codes)
+
+    def sums(self, path: Keys) -> Mapping[int, int] | None:
+        """The sum of the values at a path for each code, if there is a short cut to it."""
+        if self._kept is not None or len(path) != 1:
+            return None
+        return self._group.whole_sums(path[0])
 
     @cached_property
     def times(self) -> Sequence[int]:
@@ -88,7 +100,8 @@ class Measured:
 
     Attributes:
         codes: for each event taken, where the number of its subject is in `slots`.
-        values: for each event taken: a number, a digest (UNIQUE_COUNT), nothing (COUNT).
+        totals: what COUNT or SUM makes of the batch, by code, where there is a short cut to it.
+        values: for each event taken: a number, or a digest (UNIQUE_COUNT); empty with totals.
         groups: for each event taken, its group; None without group-by.
         orders: for each event taken; None where the order does not matter.
         taken: which rows of the batch; None for all of them.
@@ -97,6 +110,7 @@ class Measured:
 
     codes: Sequence[int]
     slots: Sequence[int]
+    totals: Mapping[int, Number] | None
     values: Sequence[Any]
     groups: Sequence[Group] | None
     orders: Sequence[tuple[int, str, str]] | None
@@ -120,16 +134,11 @@ class Measurement:
     def take(self, rows: EventRows) -> Measured:
         """What the meter takes from a batch."""
         taken = self._selected(rows)
-        aggregation = self.meter.aggregation
+        totals = self._totals(rows) if taken is None and not self._groups else None
+        values: Sequence[Any] = ()
         faults: dict[int, Reason] = {}
-        if aggregation is Aggregation.COUNT:
-            values: Sequence[Any] = ()
-        elif aggregation is not Aggregation.UNIQUE_COUNT and rows.is_whole(self._value):
-            values = _compressed(rows.at(self._value), taken)
-        else:
-            column = _compressed(rows.at(self._value), taken)
-            read = digests_of if aggregation is Aggregation.UNIQUE_COUNT else numbers_of
-            values, wrong = read(column)
+        if totals is None and self.meter.aggregation is not Aggregation.COUNT:
+            values, wrong = self._values(rows, taken)
             if wrong:
                 places = range(len(rows)) if taken is None else _places(taken)
                 faults = {places[row]: reason for row, reason in wrong.items()}
@@ -143,12 +152,26 @@ class Measurement:
         return Measured(
             codes=_compressed(rows.codes, taken),
             slots=rows.slots,
+            totals=totals,
             values=values,
             groups=groups,
             orders=_compressed(rows.orders, taken) if self._ordered else None,
             taken=taken,
             faults=faults,
         )
+
+    def _totals(self, rows: EventRows) -> Mapping[int, Number] | None:
+        if self.meter.aggregation is Aggregation.COUNT:
+            return rows.counts
+        return rows.sums(self._value) if self.meter.aggregation is Aggregation.SUM else None
+
+    def _values(
+        self, rows: EventRows, taken: Sequence[bool] | None
+    ) -> tuple[Sequence[Any], dict[int, Reason]]:
+        column = _compressed(rows.at(self._value), taken)
+        if self.meter.aggregation is Aggregation.UNIQUE_COUNT:
+            return digests_of(column)
+        return (column, {}) if rows.is_whole(self._value) else numbers_of(column)
 
     def _selected(self, rows: EventRows) -> Sequence[bool] | None:
         masks = [list(map(holds, rows.at(path))) for path, holds in self._filters]

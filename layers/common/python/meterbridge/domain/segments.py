@@ -5,12 +5,13 @@ A segment is one stored block of events of one partition. Its body is
     magic (2 bytes, the second is the version) · CRC-32 of the rest · zstd frame of
         header size (4 bytes) · header (MessagePack) · columns
 
-The rows of a segment are ordered by group (product, type, data keys) and by arrival inside a
-group. Subjects, sources and times are columns of the segment, ids and data are columns of a group.
+The rows of a segment are ordered by group (product, type, data keys), inside a group by subject, and
+then by arrival. Subjects, sources and times are columns of the segment, ids and data are columns of a group.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import Any
 from zlib import crc32
@@ -166,19 +167,40 @@ class EventGroup:
         return text_keys(*self._ids, self._size)
 
     @property
-    def alone(self) -> bool:
-        """Whether the segment has no other group."""
-        return self._size == self._shared.size
-
-    @property
     def uuid_planes(self) -> bytes | None:
         """Where all ids are UUIDs: their first bytes, then their second bytes, and so on."""
         column, raw = self._ids
         return raw if isinstance(column, Uuids) else None
 
+    @cached_property
+    def subject_counts(self) -> Counter[int]:
+        """How many events each subject code has, in order of appearance."""
+        return Counter(self.subject_codes)
+
     def is_whole(self, key: str) -> bool:
         """Whether all values under a top-level data key are known to be 64-bit integers."""
         return isinstance(self._packed[key][0], Ints)
+
+    def whole_sums(self, key: str) -> dict[int, int] | None:
+        """The sum of the values under a key for each subject code, from the packed numbers.
+
+        Returns None where the values are not all 64-bit integers.
+        """
+        column, raw = self._packed.get(key, (None, b""))
+        if not isinstance(column, Ints) or column.first is not None or not self._in_order:
+            return None
+        stored = unpack_ints(Ints(column.width), raw, self._size)
+        sums = {}
+        start = 0
+        for code, count in self.subject_counts.items():
+            end = start + count
+            sums[code] = column.base * count + column.unit * sum(stored[start:end])
+            start = end
+        return sums
+
+    @cached_property
+    def _in_order(self) -> bool:
+        return sorted(self.subject_codes) == self.subject_codes
 
     @cached_property
     def times(self) -> list[int]:

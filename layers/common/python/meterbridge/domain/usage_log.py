@@ -117,7 +117,7 @@ def _partitioned(batch: _Batch, plan: ShardPlan) -> dict[Partition, list[_Group]
     hours = [time // _HOUR_MICROSECONDS for time in events.times]
     widths = list(map(len, events.values))
     shards = {hour: plan.shards(EPOCH + hour * HOUR) for hour in set(hours)}
-    found: dict[tuple[int, int], dict[tuple[str, str, int], list[int]]] = {}
+    found: dict[tuple[int, int], dict[tuple[str, str, int], dict[int, list[int]]]] = {}
     rows_of: dict[Any, list[int]] = {}
     columns: tuple[Sequence[Any], ...] = (hours, widths, events.product_ids, events.types)
     varying = [column for column in columns if column.count(column[0]) != len(column)]
@@ -131,16 +131,19 @@ def _partitioned(batch: _Batch, plan: ShardPlan) -> dict[Partition, list[_Group]
             shard = shard_number(product_id, events.subjects[row], shards[hour])
             groups = found.setdefault((hour, shard), {})
             kind = product_id, events.types[row], widths[row]
-            rows = rows_of[place] = groups.setdefault(kind, [])
-            rows.append(row)
+            rows_of[place] = groups.setdefault(kind, {})[codes[row]] = [row]
     return {
         Partition(EPOCH + hour * HOUR, shard): [
             group
-            for (product_id, kind, _), rows in groups.items()
-            for group in _uniform(product_id, kind, rows, events)
+            for (product_id, kind, _), by_subject in groups.items()
+            for group in _uniform(product_id, kind, _ordered(by_subject), events)
         ]
         for (hour, shard), groups in sorted(found.items())
     }
+
+
+def _ordered(by_subject: dict[int, list[int]]) -> list[int]:
+    return [row for _, rows in sorted(by_subject.items()) for row in rows]
 
 
 def _uniform(product_id: str, kind: str, rows: list[int], events: EventColumns) -> Iterator[_Group]:
@@ -195,7 +198,10 @@ def _part(group: _Group, part: slice) -> _Group:
 def _content(groups: list[_Group], batch: _Batch) -> bytes:
     events = batch.events
     order = [row for group in groups for row in group.rows]
-    present, codes = coded(_taken(batch.subject_codes, order))
+    own_codes = _taken(batch.subject_codes, order)
+    present = sorted(set(own_codes))
+    number = dict(zip(present, range(len(present)), strict=True))
+    codes = list(map(number.__getitem__, own_codes))
     subjects, subject_bytes = pack_coded(_taken(batch.subject_names, present), codes)
     sources, source_bytes = pack_named(_taken(events.sources, order))
     times, time_bytes = pack_rising(_taken(events.times, order))
