@@ -153,7 +153,10 @@ def _add_to(
 ) -> None:
     for code, total in totals.items():
         number = numbers[code]
-        by_number[number] = by_number.get(number, 0) + total
+        try:
+            by_number[number] += total
+        except KeyError:
+            by_number[number] = total
 
 
 class _Averages:
