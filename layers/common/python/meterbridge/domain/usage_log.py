@@ -17,7 +17,7 @@ import zstandard
 from meterbridge.domain.columns import coded, pack_coded, pack_named, pack_texts, pack_values
 from meterbridge.domain.errors import InvalidInputError, InvariantError
 from meterbridge.domain.events import EPOCH, EventColumns, UsageEvent
-from meterbridge.domain.int_columns import pack_rising
+from meterbridge.domain.int_columns import pack_ints, pack_rising
 from meterbridge.domain.partitions import Partition, ShardPlan, shard_number
 from meterbridge.domain.segments import MAGIC, EventGroup, GroupHeader, Header, Segment, decode
 from meterbridge.domain.windows import HOUR
@@ -204,7 +204,9 @@ def _content(groups: list[_Group], batch: _Batch) -> bytes:
     codes = list(map(number.__getitem__, own_codes))
     subjects, subject_bytes = pack_coded(_taken(batch.subject_names, present), codes)
     sources, source_bytes = pack_named(_taken(events.sources, order))
-    times, time_bytes = pack_rising(_taken(events.times, order))
+    # Times rise from row to row within a subject only.
+    pack_times = pack_rising if len(present) == 1 else pack_ints
+    times, time_bytes = pack_times(_taken(events.times, order))
     pieces = [subject_bytes, source_bytes, time_bytes]
     headers = []
     for group in groups:
