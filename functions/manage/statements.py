@@ -26,6 +26,9 @@ Period = Annotated[
     str,
     Query(pattern=r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$", description="Billing period, as 2026-11"),
 ]
+Verify = Annotated[
+    bool, Query(description="Recount the metered quantity from the raw usage log as well")
+]
 
 
 def add_statements(app: Resolver, services: Services) -> None:

@@ -84,16 +84,18 @@ def read_billing_terms(
     meters = {meter_id: registry.meter(meter_id) for meter_id in {d.meter_id for d in dimensions}}
     gauged = any(meter.aggregation is Aggregation.TIME_WEIGHTED for meter in meters.values())
     siblings = registry.agreements_of(agreement.product_id, agreement.customer_id)
+    hours = [
+        hour
+        for hour in owned_hours(agreement, start, end)
+        if (owner := owner_of_hour(hour, siblings)) is not None and owner.id == agreement.id
+    ]
+    first = hours[0] if hours else end
     return BillingTerms(
         agreement=agreement,
         dimensions=dimensions,
         meters=meters,
-        hours=[
-            hour
-            for hour in owned_hours(agreement, start, end)
-            if (owner := owner_of_hour(hour, siblings)) is not None and owner.id == agreement.id
-        ],
-        rows_from=hour_of(start - GAUGE_MEMORY if gauged else start),
+        hours=hours,
+        rows_from=hour_of(start - GAUGE_MEMORY) if gauged else first,
         rows_to=end,
     )
 
