@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from meterbridge.application.billable_usage import BillableUsage, read_billable_usage
@@ -10,7 +10,7 @@ from meterbridge.application.ports import Clock, Ledger, Registry, UsageStore
 from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period
 from meterbridge.domain.policy import reporting_policy
-from meterbridge.domain.settlement import SettlementInput, settle
+from meterbridge.domain.settlement import Settlement, SettlementInput, settle
 from meterbridge.domain.statement import Statement, statement_of
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 
@@ -63,6 +63,9 @@ def settle_agreement(
         except StaleVersionError:
             continue
         written += len(settlement.new_records)
+        if settlement.complete:
+            after = _after(given, settlement)
+            return SettlementSummary(agreement_id, written, _statements(after, read))
     raise StoreUnavailableError(f"{agreement_id} was not settled in {MAX_ATTEMPTS} attempts")
 
 
@@ -91,6 +94,16 @@ def _read(
         grace=grace,
     )
     return given, read
+
+
+def _after(given: SettlementInput, settlement: Settlement) -> SettlementInput:
+    """What a settlement of the same would find once this one is committed."""
+    taken_back = set(settlement.absorbed)
+    before = [
+        replace(record, absorbed=True) if record.key in taken_back else record
+        for record in given.records
+    ]
+    return replace(given, head=settlement.head, records=[*before, *settlement.new_records])
 
 
 def _statements(given: SettlementInput, read: BillableUsage) -> tuple[Statement, ...]:

@@ -58,9 +58,17 @@ class Book:
             if stays_committed(record, agreement)
             or not (record.absorbed or record.key in absorbing)
         }
+        self._everything: Balances | None = None
 
-    def outstanding(self, through: datetime | None = None) -> dict[BillingPeriod, Decimal]:
+    def outstanding(self, through: datetime | None = None) -> Balances:
         """metered − committed, by period; only hours up to and including `through` when given."""
+        if through is not None:
+            return self._outstanding(through)
+        if self._everything is None:
+            self._everything = self._outstanding(None)
+        return self._everything
+
+    def _outstanding(self, through: datetime | None) -> Balances:
         parts: dict[BillingPeriod, list[Decimal]] = {
             period: [amount] for period, amount in self.opening.items()
         }
@@ -84,18 +92,20 @@ class Book:
         Raises:
             InvariantError: its allocations do not add up, a defect.
         """
-        everything = self.outstanding()
-        so_far = everything if any_usage else self.outstanding(through=hour)
-        due = min(exact_sum(everything.values()), exact_sum(so_far.values()))
         kind, per_unit = self.dimension.quantity_kind, self.dimension.units_per_quantity
-        units = units_within(due, policy.step(kind), per_unit)
+        source = self.outstanding()
+        if not any_usage and self.has_more(policy):
+            # The smaller of what is due up to the hour and what is due at all.
+            so_far = self.outstanding(through=hour)
+            source = min(so_far, source, key=lambda balances: exact_sum(balances.values()))
+        units = units_within(exact_sum(source.values()), policy.step(kind), per_unit)
         units = min(max(units, ZERO), policy.max_quantity[kind])
         if units == 0 and not (self.agreement.zero_records and policy.zero_allowed):
             return None
-        source = everything if exact_sum(so_far.values()) > due else so_far
         allocations = _allocate(multiply(units, per_unit), source)
         self.committed[hour] = allocations
         self.taken.add(hour)
+        self._everything = None
         moment = wire_moment(self.agreement, hour)
         return MeteringRecord(
             key=RecordKey(self.agreement.id, self.dimension.code, hour),
