@@ -23,7 +23,8 @@ from manage.schemas_usage import (
     unmatched_to_wire,
 )
 from manage.services import Services, products_in_view
-from meterbridge.application.list_events import MAX_EVENTS, list_events
+from meterbridge.application.event_paging import MAX_EVENTS
+from meterbridge.application.list_events import list_events
 from meterbridge.application.manage_catalog import visible_product
 from meterbridge.application.refusals import ForbiddenError
 from meterbridge.application.unmatched_events import count_conflicts, list_unmatched

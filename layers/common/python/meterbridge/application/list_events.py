@@ -7,7 +7,6 @@ nothing, and a cursor. To know a repeat, it also reads again what the partition 
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +14,18 @@ from enum import StrEnum
 
 import msgspec
 
+from meterbridge.application.event_paging import (
+    from_cursor,
+    hours_to_list,
+    invalid_cursor,
+    to_cursor,
+)
 from meterbridge.application.ports import UsageLog
-from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.event_values import same
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.usage_log import Segment, ShardPlan, decode
-from meterbridge.domain.windows import hour_of, hours_between
 
-MAX_EVENTS = 1_000
 MAX_LOOKS = 1_000
-MAX_HOURS = 36 * 24
 _LAST_ROW = 2**53
 
 
@@ -66,9 +67,6 @@ class _Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     row: int = -1
 
 
-_positions = msgspec.json.Decoder(_Position)
-
-
 def list_events(
     *,
     product_id: str,
@@ -90,19 +88,13 @@ def list_events(
         InvalidInputError: `invalid_range`, `invalid_limit` or `invalid_cursor`.
         CorruptSegmentError: a segment cannot be read.
     """
-    if not 1 <= limit <= MAX_EVENTS:
-        raise InvalidInputError("invalid_limit", f"limit is 1 to {MAX_EVENTS}", "limit")
-    hours = list(hours_between(hour_of(start), end)) if start < end else []
-    if not 1 <= len(hours) <= MAX_HOURS:
-        raise InvalidInputError(
-            "invalid_range", f"start is before end, by at most {MAX_HOURS} hours", "start"
-        )
+    hours = hours_to_list(start, end, limit)
     done = _position(cursor, hours) if cursor else _Position(hours[0])
     found: list[ListedEvent] = []
     looked = 0
     for hour in hours[hours.index(done.hour) :]:
         if looked >= MAX_LOOKS:
-            return EventPage(tuple(found), _cursor(_Position(hour)))
+            return EventPage(tuple(found), to_cursor(_Position(hour)))
         looked += 1
         listed_to = done if hour == done.hour else _Position(hour)
         firsts: dict[tuple[str, str], UsageEvent] = {}
@@ -114,14 +106,14 @@ def list_events(
                 if not start <= event.occurred_at < end:
                     continue
                 if len(found) == limit:
-                    return EventPage(tuple(found), _cursor(done))
+                    return EventPage(tuple(found), to_cursor(done))
                 found.append(ListedEvent(event, stored.received_at, _standing(event, first)))
                 done = _Position(hour, stored.sk, row)
             if stored.sk > listed_to.sk:
                 looked += 1
                 if looked >= MAX_LOOKS:
                     done = _Position(hour, stored.sk, _LAST_ROW)
-                    return EventPage(tuple(found), _cursor(done))
+                    return EventPage(tuple(found), to_cursor(done))
     return EventPage(tuple(found))
 
 
@@ -150,15 +142,8 @@ def _standing(event: UsageEvent, first: UsageEvent) -> Standing:
     return Standing.DUPLICATE if alike else Standing.CONFLICT
 
 
-def _cursor(position: _Position) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
-
-
 def _position(cursor: str, hours: Sequence[datetime]) -> _Position:
-    try:
-        position = _positions.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, msgspec.DecodeError) as exc:
-        raise InvalidInputError("invalid_cursor", "not a cursor of this list", "cursor") from exc
+    position = from_cursor(cursor, _Position)
     if position.hour not in hours:
-        raise InvalidInputError("invalid_cursor", "a cursor of another time range", "cursor")
+        raise invalid_cursor()
     return position

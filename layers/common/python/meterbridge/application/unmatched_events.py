@@ -6,7 +6,6 @@ of that moment, so that the list shrinks by itself when a meter or customer is a
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,18 +13,20 @@ from datetime import datetime
 
 import msgspec
 
+from meterbridge.application.event_paging import (
+    from_cursor,
+    hours_to_list,
+    invalid_cursor,
+    to_cursor,
+)
 from meterbridge.application.ports import Catalog, Registry, UsageLog, UsageStore
-from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.event_values import Reason
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.identities import Identities, NewRows
 from meterbridge.domain.measuring import EventRows, Matcher, Unmatched, unmatched
 from meterbridge.domain.partitions import Partition, ShardPlan
 from meterbridge.domain.usage_log import StoredSegment
-from meterbridge.domain.windows import hour_of, hours_between
 
-MAX_EVENTS = 1_000
-MAX_HOURS = 36 * 24
 MAX_PARTITIONS_READ = 500
 MAX_SEGMENTS_READ = 500
 """A call that has read so much goes no further than the end of the partition it is in."""
@@ -79,9 +80,6 @@ class _Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     row: int = -1
 
 
-_positions = msgspec.json.Decoder(_Position)
-
-
 def list_unmatched(
     *,
     start: datetime,
@@ -105,13 +103,7 @@ def list_unmatched(
         InvalidInputError: `invalid_range`, `invalid_limit` or `invalid_cursor`.
         CorruptSegmentError: a segment cannot be read.
     """
-    if not 1 <= limit <= MAX_EVENTS:
-        raise InvalidInputError("invalid_limit", f"limit is 1 to {MAX_EVENTS}", "limit")
-    hours = list(hours_between(hour_of(start), end)) if start < end else []
-    if not 1 <= len(hours) <= MAX_HOURS:
-        raise InvalidInputError(
-            "invalid_range", f"start is before end, by at most {MAX_HOURS} hours", "start"
-        )
+    hours = hours_to_list(start, end, limit)
     done = _position(cursor, hours) if cursor else _Position(hours[0])
     search = _Search(registry)
     items: list[UnmatchedEvent] = []
@@ -119,7 +111,7 @@ def list_unmatched(
     for number, partition in enumerate(partitions):
         here = _Position(partition.hour, partition.shard)
         if number >= MAX_PARTITIONS_READ or search.segments_read >= MAX_SEGMENTS_READ:
-            return UnmatchedPage(tuple(items), _cursor(here))
+            return UnmatchedPage(tuple(items), to_cursor(here))
         listed_to = done if number == 0 and cursor else here
         for position, item in search.partition(partition, log):
             if (position.sk, position.row) <= (listed_to.sk, listed_to.row):
@@ -129,7 +121,7 @@ def list_unmatched(
             if product_ids is not None and item.event.product_id not in product_ids:
                 continue
             if len(items) == limit:
-                return UnmatchedPage(tuple(items), _cursor(done))
+                return UnmatchedPage(tuple(items), to_cursor(done))
             items.append(item)
             done = position
     return UnmatchedPage(tuple(items))
@@ -229,15 +221,8 @@ def _partitions(hours: list[datetime], shard: int, plan: ShardPlan) -> Iterator[
         shard = 0
 
 
-def _cursor(position: _Position) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(position)).decode("ascii").rstrip("=")
-
-
 def _position(cursor: str, hours: Collection[datetime]) -> _Position:
-    try:
-        position = _positions.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, msgspec.MsgspecError) as exc:
-        raise InvalidInputError("invalid_cursor", "not a cursor of this list", "cursor") from exc
+    position = from_cursor(cursor, _Position)
     if position.hour not in hours or position.shard < 0:
-        raise InvalidInputError("invalid_cursor", "not a cursor of this list", "cursor")
+        raise invalid_cursor()
     return position
