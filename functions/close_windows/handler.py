@@ -56,12 +56,12 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         clock=CLOCK,
         grace=SETTINGS.grace,
     )
-    for fault in summary.corrupt:
-        logger.error("partition not folded", reason=fault)
+    for partition, reason in summary.unreadable.items():
+        logger.error("partition cannot be read", partition=str(partition), reason=reason)
     count(
         metrics,
         {
-            Metric.FOLD_FAILURES: len(summary.corrupt),
+            Metric.FOLD_FAILURES: len(summary.unreadable),
             Metric.EVENT_CONFLICTS: summary.conflicts,
         },
     )

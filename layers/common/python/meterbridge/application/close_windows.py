@@ -27,6 +27,7 @@ from meterbridge.domain.windows import HOUR, hour_of, hours_between, last_closed
 ARRIVALS = "arrivals"
 CLOSED = "closed"
 CATALOG = "catalog"
+UNREADABLE = "unreadable"
 FULL_PASS = "full-pass"  # noqa: S105 - the name of a position
 
 FULL_PASS_EVERY = timedelta(hours=6)
@@ -45,7 +46,7 @@ class CloseSummary:
     partitions_folded: int = 0
     conflicts: int = 0
     agreements_queued: int = 0
-    corrupt: list[str] = field(default_factory=list)
+    unreadable: dict[Partition, str] = field(default_factory=dict)
     finished: bool = True
 
 
@@ -76,9 +77,9 @@ class _Run:
                     clock=self.clock,
                 )
             except CorruptSegmentError as exc:
-                # One unreadable segment must not keep every other customer from being billed. The
-                # partition stays listed, in the summary and the alarm, until it can be read.
-                self.summary.corrupt.append(f"{partition}: {exc}")
+                # One unreadable segment must not keep every other partition from being billed. This
+                # one is tried again by every run, and the alarm stays, until it can be read.
+                self.summary.unreadable[partition] = str(exc)
                 self.folded[partition] = frozenset()
                 return self.folded[partition]
             self.folded[partition] = result.customers if result else frozenset()
@@ -125,15 +126,29 @@ def close_windows(
         log, usage, ledger, registry, queue, clock, grace, now, dict(agreements), CloseSummary()
     )
     try:
+        _retry_unreadable(run)
         _apply_catalog(run)
         _sweep_arrivals(run)
         _flush_ended(run)
         _close_hours(run)
         _settle_all_now_and_then(run)
+        _note_unreadable(run)
     except StaleVersionError:
         # Another run moved the same position: it has done this work, and goes on with the rest.
         run.summary.finished = False
     return run.summary
+
+
+def _retry_unreadable(run: _Run) -> None:
+    for text in run.usage.cursor(UNREADABLE).split():
+        run.queue_customers(run.fold(Partition.parse(text)))
+
+
+def _note_unreadable(run: _Run) -> None:
+    known = run.usage.cursor(UNREADABLE)
+    now = " ".join(map(str, sorted(run.summary.unreadable)))
+    if now != known:
+        run.usage.set_cursor(UNREADABLE, now, expected=known)
 
 
 def _apply_catalog(run: _Run) -> None:
