@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from meterbridge.domain.event_filters import Filter, FilterOperator
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.meters import Aggregation, GroupBy, Meter
+from meterbridge.domain.recount import customer_events, recount
 from meterbridge.domain.segments import decode
 from plain_count import DECIMAL_TEXTS, check, plainly
 from usage_events import folded, meter, segments, usage_event
@@ -118,3 +119,16 @@ def test_the_order_and_batching_of_distinct_events_does_not_matter(
         assert left.meters == right.meters
     assert other.head.unmatched == once.head.unmatched
     assert (other.head.events, other.head.conflicts) == (len(distinct), 0)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.lists(events, min_size=1, max_size=6), min_size=1, max_size=5), meters)
+def test_the_recount_of_a_statement_finds_the_states_of_the_fold(
+    batches: list[list[UsageEvent]], catalog: list[Meter]
+) -> None:
+    stored = segments(batches)
+    for row in folded(stored, *catalog).rows:
+        own = list(customer_events(stored, row.product_id, row.subject))
+        for each in catalog:
+            found = {group: hours[row.hour] for group, hours in recount(each, own).items() if hours}
+            assert found == row.meters.get(each.id, {})
