@@ -61,7 +61,8 @@ STEPS = st.one_of(
     st.tuples(st.just("resend"), st.integers(0, 20)),
     st.tuples(st.just("run"), SCHEDULED),
     st.tuples(st.just("run"), SCHEDULED),
-    st.tuples(st.just("lose answers"), st.integers(1, 3)),
+    st.tuples(st.sampled_from(["lose_answers", "throttle", "leave_undone"]), st.integers(1, 3)),
+    st.tuples(st.just("elsewhere"), st.integers(0, 5)),
     st.tuples(st.just("advance"), st.sampled_from([1, 5, 15, 60, 90, 60 * 7, 60 * 25])),
 )
 INTERRUPTIONS = st.one_of(
@@ -110,9 +111,11 @@ def _take(
     elif name == "advance":
         assert isinstance(argument, int)
         world.clock.advance(timedelta(minutes=argument))
-    elif name == "lose answers":
+    elif name == "elsewhere":
         assert isinstance(argument, int)
-        world.aws.lose_answers = argument
+        world.report_elsewhere(SUBJECTS[argument % 2], argument)
+    elif name in ("lose_answers", "throttle", "leave_undone"):
+        setattr(world.aws, name, argument)
     else:
         _interrupted(world, getattr(world, str(argument)), interruption)
 
