@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -51,6 +52,7 @@ EVENTS = st.builds(
     tokens=st.decimals(0, 5000, places=7).map(str),
     subject=st.integers(0, 1),
 )
+SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "300"))
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """A history of the whole pipeline takes too long to shrink to be of help."""
 
@@ -77,7 +79,7 @@ INTERRUPTIONS = st.one_of(
     st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30),
     st.sampled_from(["Success", "DuplicateRecord"]),
 )
-@settings(max_examples=300, deadline=None, phases=NO_SHRINKING)
+@settings(max_examples=SCHEDULES, phases=NO_SHRINKING)
 def test_any_interleaving_killed_anywhere_gives_the_direct_sum(
     first: tuple[str, object],
     history: list[tuple[tuple[str, object], tuple[str, int] | None]],
