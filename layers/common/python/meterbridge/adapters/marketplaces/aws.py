@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -202,7 +203,8 @@ def _results(part: Sequence[Submission], response: Mapping[str, Any]) -> list[Re
                 ReportOutcome.RETRY, "NoResult", "left out of the answer", reached=True
             )
             results += _same_for_all([submission], verdict)
-    return results
+    request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
+    return [replace(result, request_id=request_id) for result in results]
 
 
 def _identity_of_echo(result: Mapping[str, Any]) -> _Identity | None:
