@@ -201,7 +201,10 @@ def test_an_azure_app_without_a_secret_is_vouched_for_by_aws(
     assert {
         "Action": "sts:GetWebIdentityToken",
         "Condition": {
-            "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "api://AzureADTokenExchange"}
+            "ForAllValues:StringEquals": {
+                "sts:IdentityTokenAudience": "api://AzureADTokenExchange"
+            },
+            "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
         },
         "Effect": "Allow",
         "Resource": "*",
