@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from azure_world import AzureWorld
 from builders import at
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.metering_record import RecordState
@@ -74,6 +75,7 @@ INTERRUPTIONS = st.one_of(
 )
 
 
+@pytest.mark.parametrize("world_of", [World, AzureWorld])
 @given(
     SEND,
     st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30),
@@ -81,11 +83,12 @@ INTERRUPTIONS = st.one_of(
 )
 @settings(max_examples=SCHEDULES, phases=NO_SHRINKING)
 def test_any_interleaving_killed_anywhere_gives_the_direct_sum(
+    world_of: type[World],
     first: tuple[str, object],
     history: list[tuple[tuple[str, object], tuple[str, int] | None]],
     identical_resend: str,
 ) -> None:
-    world = World(START, identical_resend=identical_resend)
+    world = world_of(START, identical_resend=identical_resend)
     sent: dict[tuple[str, str], UsageEvent] = {}
     for (name, argument), interruption in [(first, None), *history]:
         _take(world, sent, name, argument, interruption)
@@ -115,10 +118,11 @@ def _take(
         world.clock.advance(timedelta(minutes=argument))
     elif name == "elsewhere":
         assert isinstance(argument, int)
-        world.report_elsewhere(SUBJECTS[argument % 2], argument)
-    elif name in ("lose_answers", "throttle", "leave_undone"):
-        setattr(world.aws, name, argument)
-    else:
+        if world.remote is world.aws:
+            world.report_elsewhere(SUBJECTS[argument % 2], argument)
+    elif hasattr(world.remote, name):
+        setattr(world.remote, name, argument)
+    elif name == "run":
         _interrupted(world, getattr(world, str(argument)), interruption)
 
 
