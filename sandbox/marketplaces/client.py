@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from sandbox.marketplaces.billed import BilledRecord, BilledTotal, exact
 from sandbox.marketplaces.clock import format_instant, parse_instant
 from sandbox.marketplaces.faults import Fault, FaultKind, Loss
+from sandbox.marketplaces.gcp.control import GcpControl
 
 
 class SandboxControlError(Exception):
@@ -49,7 +50,8 @@ class Bill:
 
 
 class SandboxControl:
-    """Turns the clock, orders faults and asks what was billed; `aws` holds AWS's own controls."""
+    """Turns the clock, orders faults and asks what was billed; `aws` and `gcp` hold
+    a marketplace's own controls."""
 
     def __init__(self, base_url: str, *, timeout_seconds: int = 30) -> None:
         address = urlsplit(base_url)
@@ -57,6 +59,7 @@ class SandboxControl:
         self._port = address.port or 80
         self._timeout_seconds = timeout_seconds
         self.aws = AwsControl(self)
+        self.gcp = GcpControl(self.request)
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Sends one control request and returns the JSON answered.
