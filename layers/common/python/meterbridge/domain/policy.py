@@ -26,7 +26,7 @@ class MarketplacePolicy:
         safety_margin: how long before the real deadline we stop counting on being accepted.
         flush_window: how long after an agreement's end its last usage is taken.
         max_batch: records in a call.
-        max_calls_per_second: published limit, per account and region.
+        max_calls_per_second: published limit, per account and region; our own where none is.
         max_quantity: greatest quantity of one record, by kind.
         decimal_places: digits after the point on a decimal dimension.
         zero_allowed: whether a record of 0 may be sent.
@@ -81,6 +81,30 @@ POLICIES = (
         max_quantity={
             QuantityKind.INTEGER: Decimal(2147483647),
             QuantityKind.DECIMAL: Decimal("9999999999.999999"),
+        },
+        decimal_places=6,
+        zero_allowed=True,
+    ),
+    # contracts.md §3.1.5: the contract asks for a report within one hour, which the schedule keeps;
+    # later usage is taken, at worst on the next invoice, so neither that hour nor the Pacific month
+    # end is a refusal. The 48 h are ours: they outlast an outage of a day, and end the resending of
+    # a record whose outcome is unknown, because how long Google remembers an operationId is not
+    # published. Usage that was surely not booked by then is billed again in an open hour.
+    # No rate and no number of operations is published either (§3.1.1): the pace is ours, and 200
+    # operations stay far below 1 MB and within what one run can finish. A double holds 15 decimal
+    # digits exactly (§3.1.2).
+    MarketplacePolicy(
+        channel=Channel.GCP,
+        valid_from=datetime(2026, 10, 15, tzinfo=UTC),
+        lateness=timedelta(hours=48),
+        month_end_grace=None,
+        safety_margin=timedelta(hours=1),
+        flush_window=timedelta(hours=1),
+        max_batch=200,
+        max_calls_per_second=50,
+        max_quantity={
+            QuantityKind.INTEGER: Decimal(9223372036854775807),
+            QuantityKind.DECIMAL: Decimal("999999999.999999"),
         },
         decimal_places=6,
         zero_allowed=True,
