@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from sandbox.marketplaces.azure.control import AzureControl
 from sandbox.marketplaces.billed import BilledRecord, BilledTotal, exact
 from sandbox.marketplaces.clock import format_instant, parse_instant
 from sandbox.marketplaces.faults import Fault, FaultKind, Loss
@@ -50,7 +51,7 @@ class Bill:
 
 
 class SandboxControl:
-    """Turns the clock, orders faults and asks what was billed; `aws` and `gcp` hold
+    """Turns the clock, orders faults and asks what was billed; `aws`, `azure` and `gcp` hold
     a marketplace's own controls."""
 
     def __init__(self, base_url: str, *, timeout_seconds: int = 30) -> None:
@@ -59,6 +60,7 @@ class SandboxControl:
         self._port = address.port or 80
         self._timeout_seconds = timeout_seconds
         self.aws = AwsControl(self)
+        self.azure = AzureControl(self.request)
         self.gcp = GcpControl(self.request)
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -111,6 +113,7 @@ class SandboxControl:
         count: int | None = 1,
         match: Mapping[str, str] | None = None,
         marketplace: str = "",
+        operation: str = "",
         call: int | None = None,
         records: int | None = None,
         loss: Loss | str = Loss.DROP,
@@ -126,6 +129,7 @@ class SandboxControl:
             "count": count,
             "match": dict(match or {}),
             "marketplace": marketplace,
+            "operation": operation,
             "call": call,
             "records": records,
             "loss": Loss(loss).value,
