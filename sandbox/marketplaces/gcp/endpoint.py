@@ -12,6 +12,7 @@ from typing import Any
 from sandbox.marketplaces.billed import BilledRecord
 from sandbox.marketplaces.clock import real_time
 from sandbox.marketplaces.exchange import (
+    SIGN_IN,
     Answer,
     Call,
     Controlled,
@@ -85,7 +86,7 @@ class GcpMarketplace:
         """Labels each operation with its method, service, consumer, metric and operationId."""
         found = _SERVICE_PATH.fullmatch(request.path)
         if found is None:
-            return Call(self.name, "token")
+            return Call(self.name, SIGN_IN)
         method = found["method"]
         try:
             body = read_json(request.body, self._rules.settings.max_body_bytes)
