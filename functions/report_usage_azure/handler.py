@@ -58,13 +58,15 @@ LEDGER = LedgerStore(SETTINGS.ledger_table)
 REGISTRY = RegistryStore(SETTINGS.registry_table)
 JITTER = SystemRandom().random
 APP = AzureApp(SETTINGS.tenant_id, SETTINGS.client_id, SETTINGS.authority)
+POOL = connection_pool(LIMITS.workers, certifi.where())
+TOKENS = AzureTokens(
+    by_secret(APP, SecretsManagerSecret(boto3.client("secretsmanager"), SETTINGS.secret_arn))
+    if SETTINGS.secret_arn
+    else by_aws_identity(APP, boto3.client("sts"))
+)
 MARKETPLACE = AzureMarketplace(
-    connection_pool(LIMITS.workers, certifi.where()),
-    AzureTokens(
-        by_secret(APP, SecretsManagerSecret(boto3.client("secretsmanager"), SETTINGS.secret_arn))
-        if SETTINGS.secret_arn
-        else by_aws_identity(APP, boto3.client("sts"))
-    ),
+    POOL,
+    TOKENS,
     CallPacer(
         policy_at(Channel.AZURE, CLOCK.now()).max_calls_per_second,
         monotonic=time.monotonic,

@@ -89,8 +89,9 @@ class AzureMarketplace:
             body = read_json(request.body)
         except AzureError:
             return Call(self.name, operation)
-        rows = body.get("request") if operation == "batchUsageEvent" else [body]
-        records = rows if isinstance(rows, list) else []
+        if operation == "batchUsageEvent":
+            body = body.get("request") if isinstance(body, dict) else None
+        records = body if isinstance(body, list) else [body]
         return Call(self.name, operation, tuple(labels(row) for row in records))
 
     def answer(self, request: Request, *, now: datetime, unprocessed: frozenset[int]) -> Answer:

@@ -147,7 +147,7 @@ class Tokens:
     def _check_assertion(self, app: App, assertion: str, endpoints: set[str]) -> None:
         header, claims = _decoded(assertion)
         expires = claims.get("exp")
-        if not isinstance(expires, int) or expires <= self._wall().timestamp():
+        if not isinstance(expires, int | float) or expires <= self._wall().timestamp():
             raise TokenError(401, "invalid_client", 700024, "Client assertion is out of its time.")
         if claims.get("aud") == EXCHANGE_AUDIENCE:
             known = bool(app.issuer) and (claims.get("iss"), claims.get("sub")) == (
@@ -162,7 +162,7 @@ class Tokens:
             raise TokenError(401, "invalid_client", 700023, "The assertion has another audience.")
         if not (claims.get("iss") == claims.get("sub") == app.client_id and claims.get("jti")):
             raise TokenError(401, "invalid_client", 700021, "The assertion names another app.")
-        thumbprints = (header.get("x5t"), header.get("x5t#S256"))
+        thumbprints = {str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256")}
         if not app.thumbprint or app.thumbprint not in thumbprints:
             message = "The key was not found by the thumbprint of the certificate."
             raise TokenError(401, "invalid_client", 700027, message)

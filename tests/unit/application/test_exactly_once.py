@@ -10,6 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from azure_world import AzureWorld
 from builders import at
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.metering_record import RecordState
@@ -71,18 +72,20 @@ INTERRUPTIONS = st.one_of(
 )
 
 
+@pytest.mark.parametrize("world_of", [World, AzureWorld])
 @given(
     SEND,
     st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30),
     st.sampled_from(["Success", "DuplicateRecord"]),
 )
-@settings(max_examples=300, deadline=None, phases=NO_SHRINKING)
+@settings(max_examples=200, deadline=None, phases=NO_SHRINKING)
 def test_any_interleaving_killed_anywhere_gives_the_direct_sum(
+    world_of: type[World],
     first: tuple[str, object],
     history: list[tuple[tuple[str, object], tuple[str, int] | None]],
     identical_resend: str,
 ) -> None:
-    world = World(START, identical_resend=identical_resend)
+    world = world_of(START, identical_resend=identical_resend)
     sent: dict[tuple[str, str], UsageEvent] = {}
     for (name, argument), interruption in [(first, None), *history]:
         _take(world, sent, name, argument, interruption)
@@ -112,7 +115,7 @@ def _take(
         world.clock.advance(timedelta(minutes=argument))
     elif name == "lose answers":
         assert isinstance(argument, int)
-        world.aws.lose_answers = argument
+        world.remote.lose_answers = argument
     else:
         _interrupted(world, getattr(world, str(argument)), interruption)
 

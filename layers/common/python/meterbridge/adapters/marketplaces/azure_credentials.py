@@ -96,6 +96,11 @@ class AzureTokens:
                 token = self._token()
             return token
 
+    def close(self) -> None:
+        """Give up connections; the next token opens new ones."""
+        with self._lock:
+            self._forget()
+
     def _token(self) -> str:
         try:
             if self._credential is None:
