@@ -23,6 +23,7 @@ from meterbridge.adapters.marketplaces.gcp_credentials import (
 from meterbridge.adapters.marketplaces.gcp_listings import RegistryListings
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.domain.agreements import AgreementState, Customer, GcpBuyerReference
+from meterbridge.domain.errors import StoreUnavailableError
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord
 from meterbridge.domain.offerings import Channel, QuantityKind
@@ -158,3 +159,19 @@ def prepare(control: SandboxControl) -> None:
 
 
 HOUR = timedelta(hours=1)
+
+
+@dataclass
+class FixedListings:
+    """One service for every product; nobody has left."""
+
+    service: str = SERVICE
+    unavailable: bool = False
+
+    def service_of(self, _product_id: str) -> str:
+        return self.service
+
+    def has_ended(self, _agreement_id: str) -> bool:
+        if self.unavailable:
+            raise StoreUnavailableError("the registry")
+        return False

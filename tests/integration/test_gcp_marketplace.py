@@ -12,7 +12,7 @@ import pytest
 
 from builders import NOON, at
 from fakes.clock import FakeClock
-from gcp_setup import SERVICE, GcpReporting, double_record, gcp_record, gcp_records
+from gcp_setup import SERVICE, FixedListings, GcpReporting, double_record, gcp_record, gcp_records
 from meterbridge.adapters.marketplaces.calls import Verdict
 from meterbridge.adapters.marketplaces.gcp import MAX_OPERATIONS, GcpMarketplace
 from meterbridge.adapters.marketplaces.gcp_wire import MAX_BODY_BYTES
@@ -43,22 +43,6 @@ class ScriptedServiceControl:
 
     def throttled(self, verdict: Verdict) -> None:
         self.patience.append(verdict)
-
-
-@dataclass
-class FixedListings:
-    """One service for every product; nobody has left."""
-
-    service: str = SERVICE
-    unavailable: bool = False
-
-    def service_of(self, _product_id: str) -> str:
-        return self.service
-
-    def has_ended(self, _agreement_id: str) -> bool:
-        if self.unavailable:
-            raise StoreUnavailableError("the registry")
-        return False
 
 
 def marketplace(control: Any = None, listings: Any = None, **options: Any) -> GcpMarketplace:

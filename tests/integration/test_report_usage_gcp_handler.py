@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from builders import NOON, at
 from dynamodb import make_table, mocked_table
 from fakes.clock import FakeClock
 from gcp_setup import ACCOUNT, AUDIENCE, GcpReporting, consumer_of, gcp_records, prepare
+from lambda_setup import Context, emitted
 from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.domain.agreements import AgreementState
@@ -39,20 +39,6 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "any",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-
-
-@dataclass
-class Context:
-    """A Lambda context with time left."""
-
-    remaining: int = 300_000
-    function_name: str = "report_usage_gcp"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:report_usage_gcp"
-    aws_request_id: str = "52fdfc07-2182-154f-163f-5f0f9a621d72"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
 
 
 @dataclass
@@ -92,16 +78,6 @@ def two_records() -> list[MeteringRecord]:
     return gcp_records(2)
 
 
-def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
-    """The metrics of the one EMF line."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (emf,) = [line for line in lines if "_aws" in line]
-    definition = emf["_aws"]["CloudWatchMetrics"][0]
-    assert (definition["Namespace"], emf["service"]) == ("Meterbridge", "meterbridge")
-    names = [metric["Name"] for metric in definition["Metrics"]]
-    return {name: emf[name][0] for name in names}
-
-
 def test_what_is_pending_is_billed_and_counted(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,9 +112,7 @@ def test_a_dry_run_sends_nothing_changes_nothing_and_says_what_it_would_do(
 
 
 def test_a_refused_buyer_is_suspended_in_the_registry(deployment: Deployment) -> None:
-    deployment.control.set_clock(at("2026-11-24T10"))
-    deployment.control.gcp.suspend_entitlement(consumer_of("agr_1"))
-    deployment.control.set_clock(NOON)
+    deployment.control.gcp.suspend_entitlement(consumer_of("agr_1"), since=at("2026-11-24T10"))
     deployment.stored.add(*two_records())
     assert deployment.start().handler({}, Context()) == {"rejected": 2}
     assert deployment.stored.registry.agreement("agr_1").state is AgreementState.SUSPENDED

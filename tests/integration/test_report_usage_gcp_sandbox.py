@@ -203,9 +203,7 @@ def test_a_call_refused_whole_is_halved_until_the_cause_is_alone(
 def test_a_buyer_whose_service_is_off_stops_their_agreement_only(
     reporting: GcpReporting, control: SandboxControl, code: str
 ) -> None:
-    control.set_clock(at("2026-11-24T10"))
-    control.gcp.suspend_entitlement(consumer_of("agr_1"), code)
-    control.set_clock(NOON)
+    control.gcp.suspend_entitlement(consumer_of("agr_1"), code, since=at("2026-11-24T10"))
     stopped, before, other = (
         gcp_records(2),
         gcp_record(hour=at("2026-11-24T09")),
@@ -226,9 +224,7 @@ def test_refused_by_check_after_a_lost_acknowledgement_the_record_stays_committe
     reporting.add(record)
     control.inject("lost_acknowledgement", operation="report")
     reporting.run(rounds=1)
-    control.set_clock(at("2026-11-24T10"))
-    control.gcp.suspend_entitlement(consumer_of("agr_1"))
-    control.set_clock(NOON)
+    control.gcp.suspend_entitlement(consumer_of("agr_1"), since=at("2026-11-24T10"))
     assert later(reporting, control, MINUTES) == Counter({CONFLICTED: 1})
     assert billed(control) == expected([record])
 

@@ -44,7 +44,8 @@ class Administration:
                 end = _instant(body["at"]) if body.get("at") else now
                 return self._change(body, end=end)
             case "POST", "entitlements", "suspend":
-                return self._change(body, check_error=_check_error(body), off_since=now)
+                since = _instant(body["since"]) if body.get("since") else now
+                return self._change(body, check_error=_check_error(body), off_since=since)
             case "POST", "entitlements", "resume":
                 return self._change(body, check_error="", off_since=None)
             case "POST", "tokens", "revoke":

@@ -59,10 +59,19 @@ class GcpControl:
         self._request("POST", "gcp/entitlements/cancel", body)
 
     def suspend_entitlement(
-        self, usage_reporting_id: str, check_error: str = "BILLING_DISABLED"
+        self,
+        usage_reporting_id: str,
+        check_error: str = "BILLING_DISABLED",
+        *,
+        since: datetime | None = None,
     ) -> None:
-        """The service goes off now: check answers this error, and later usage is not taken."""
-        body = {"usage_reporting_id": usage_reporting_id, "check_error": check_error}
+        """The service is off, from now or an earlier time: check answers this error for usage that
+        begins later, and usage that ends later is not taken."""
+        body = {
+            "usage_reporting_id": usage_reporting_id,
+            "check_error": check_error,
+            "since": format_instant(since) if since else None,
+        }
         self._request("POST", "gcp/entitlements/suspend", body)
 
     def resume_entitlement(self, usage_reporting_id: str) -> None:
