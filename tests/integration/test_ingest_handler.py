@@ -196,6 +196,7 @@ def test_bodies_may_be_gzip_of_one_or_several_members(ingest: Ingest) -> None:
 @pytest.mark.parametrize(
     "body",
     [b"plain", gzip.compress(b"[]")[:-3], gzip.compress(b"[]") + b"more", zlib.compress(b"[]")],
+    ids=["plain", "cut short", "more behind it", "zlib"],  # a gzip header holds the time
 )
 def test_what_is_not_gzip_is_malformed(ingest: Ingest, body: bytes) -> None:
     assert problem(ingest.post(request(**compressed(body)))) == (400, "malformed_body")
