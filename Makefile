@@ -16,12 +16,13 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format bench synth deploy pins
+.PHONY: help setup demo up down test lint format faults bench synth deploy pins
 
 help:
 	@echo "make demo    run the whole system on this machine, on real usage, and prove the result"
 	@echo "make test    check everything"
 	@echo "make up      start the system on this machine and leave it running; make down ends it"
+	@echo "make faults  run random schedules of usage, kills and outages against an oracle"
 	@echo "make bench   measure, into benchmarks/results.json"
 	@echo "make deploy  deploy to AWS; settings: CONTEXT=\"-c name=value\""
 
@@ -57,6 +58,11 @@ format: setup
 test: lint
 	$(BIN)/pytest tests --ignore tests/e2e --numprocesses 2 --dist loadfile
 	$(BIN)/pytest tests/e2e
+
+# Random schedules with faults; repeat a run by its seed: make faults SCHEDULES=2000 SEED=7
+faults: setup
+	FAULT_SCHEDULES=$(or $(SCHEDULES),2000) $(BIN)/pytest tests/unit/application/test_exactly_once.py \
+	    --hypothesis-seed=$(or $(SEED),$(shell date +%s))
 
 bench: setup
 	@$(BIN)/python -m benchmarks

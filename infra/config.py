@@ -11,6 +11,8 @@ from typing import TypeVar
 from aws_cdk import aws_logs as logs
 
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -46,11 +48,15 @@ class DeploymentConfig:
             ``local`` is for an emulator on one machine and leaves nothing behind.
         schedule_minutes: how often hours are closed and records reported.
         grace_minutes: how long after its end an hour stays open for late events.
-        marketplace_endpoint: another address for the metering service; a sandbox, usually.
+        marketplace_endpoint: another address for the marketplaces; a sandbox, usually.
         marketplace_role_arn: the seller account's role that may report usage; without it this
             account is the seller account.
         marketplace_external_id: the external id which that role's trust policy demands.
         marketplace_region: where the metering service is called. AWS Marketplace is in us-east-1.
+        azure_tenant_id: the directory of the app that reports to Azure Marketplace.
+        azure_client_id: that app, as the offers name it; without one nothing is reported there.
+        azure_secret_arn: the secret in Secrets Manager with the app's client secret or certificate
+            (PEM with private key); without one the app must trust the function's AWS identity.
         reporting_mode: ``dry-run`` builds and logs submissions but sends none.
         alarm_email: who is told about an alarm.
         log_retention: how long logs are kept, by the CDK's name: ``THREE_MONTHS``.
@@ -63,6 +69,9 @@ class DeploymentConfig:
     marketplace_role_arn: str | None
     marketplace_external_id: str | None
     marketplace_region: str
+    azure_tenant_id: str | None
+    azure_client_id: str | None
+    azure_secret_arn: str | None
     reporting_mode: ReportingMode
     alarm_email: str | None
     log_retention: logs.RetentionDays
@@ -94,6 +103,9 @@ class DeploymentConfig:
             ),
             marketplace_region=parser.text("marketplace_region", _REGION, "a region")
             or "us-east-1",
+            azure_tenant_id=parser.text("azure_tenant_id", _GUID, "a GUID"),
+            azure_client_id=parser.text("azure_client_id", _GUID, "a GUID"),
+            azure_secret_arn=parser.text("azure_secret_arn", _SECRET_ARN, "a secret's ARN"),
             reporting_mode=parser.choice("reporting_mode", ReportingMode, ReportingMode.LIVE),
             alarm_email=parser.text("alarm_email", _EMAIL, "an e-mail address"),
             log_retention=parser.choice(
@@ -102,6 +114,10 @@ class DeploymentConfig:
         )
         if config.marketplace_external_id and not config.marketplace_role_arn:
             parser.faults.append("marketplace_external_id needs marketplace_role_arn")
+        if bool(config.azure_client_id) != bool(config.azure_tenant_id):
+            parser.faults.append("azure_client_id and azure_tenant_id need each other")
+        if config.azure_secret_arn and not config.azure_client_id:
+            parser.faults.append("azure_secret_arn needs azure_client_id")
         if config.marketplace_endpoint and not config.is_local:
             parser.faults.append("marketplace_endpoint is for the local stage only")
         if parser.faults:

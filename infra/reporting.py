@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -13,30 +15,41 @@ from infra.service_function import Platform, ServiceFunction
 from infra.storage import SUSPEND_IN_REGISTRY, WRITE_LEDGER, Storage
 
 
-class ReportingAws(Construct):
-    """Submits pending metering records to AWS Marketplace.
+class Reporting(Construct):
+    """Submits pending metering records to one marketplace; a subclass lets it in there.
 
     Attributes:
-        function: ``functions/report_usage_aws``.
+        function: ``functions/report_usage_<marketplace>``.
         lost_wake_ups: invocations that failed every time.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        platform: Platform,
+        storage: Storage,
+        marketplace: str,
+        environment: Mapping[str, str | None],
     ) -> None:
+        """Make the function and its schedule.
+
+        Args:
+            scope: the construct it belongs to.
+            construct_id: its id there.
+            platform: runtime, layers and settings common to all functions.
+            storage: where the records and agreements are.
+            marketplace: ``aws``, as the function's folder ends.
+            environment: the marketplace's own settings; what is None or empty is left out.
+        """
         super().__init__(scope, construct_id)
         config = platform.config
         self.lost_wake_ups = ServiceQueue(self, "LostWakeUps", config=config)
-        marketplace = {
-            "MARKETPLACE_REGION": config.marketplace_region,
-            "MARKETPLACE_ROLE_ARN": config.marketplace_role_arn,
-            "MARKETPLACE_EXTERNAL_ID": config.marketplace_external_id,
-            "AWS_ENDPOINT_URL_MARKETPLACE_METERING": config.marketplace_endpoint,
-        }
         self.function = ServiceFunction(
             self,
-            "ReportUsageAws",
-            name="report_usage_aws",
+            f"ReportUsage{marketplace.capitalize()}",
+            name=f"report_usage_{marketplace}",
             platform=platform,
             timeout=Duration.minutes(min(config.schedule_minutes, 15)),
             memory_size=1024,
@@ -44,33 +57,95 @@ class ReportingAws(Construct):
                 "LEDGER_TABLE": storage.ledger.table_name,
                 "REGISTRY_TABLE": storage.registry.table_name,
                 "REPORTING_MODE": config.reporting_mode.value,
-            }
-            | {name: value for name, value in marketplace.items() if value},
+                **{name: value for name, value in environment.items() if value},
+            },
             lost_events=self.lost_wake_ups,
             # Two at once would race for the same records: harmless, but wasted calls.
             reserved_concurrency=1,
         )
         storage.ledger.allow(self.function, *WRITE_LEDGER)
         storage.registry.allow(self.function, *SUSPEND_IN_REGISTRY)
-        self._allow_reporting(config.marketplace_role_arn)
         Schedule(self, "Schedule", function=self.function, minutes=config.schedule_minutes)
 
-    def _allow_reporting(self, seller_role_arn: str | None) -> None:
-        """Let the function report, in this account or through the seller account's role."""
-        if seller_role_arn:
-            iam.Grant.add_to_principal(
-                grantee=self.function,
-                actions=["sts:AssumeRole"],
-                resource_arns=[seller_role_arn],
-            )
-            return
+    def allow(
+        self,
+        action: str,
+        resource: str = "*",
+        *,
+        conditions: Mapping[str, Mapping[str, str]] | None = None,
+        reason: str = "",
+    ) -> None:
+        """Let the function do one thing; `reason` says why it may be on every resource."""
         iam.Grant.add_to_principal(
             grantee=self.function,
-            actions=["aws-marketplace:BatchMeterUsage"],
-            resource_arns=["*"],
+            actions=[action],
+            resource_arns=[resource],
+            conditions=conditions,
         )
-        accept(
-            self.function.service_role,
-            "IAM5[Resource::*]",
-            "BatchMeterUsage has no resource types: IAM accepts it with the resource * only",
+        if resource == "*":
+            accept(self.function.service_role, "IAM5[Resource::*]", reason)
+
+
+class ReportingAws(Reporting):
+    """To AWS Marketplace, in this account or through the seller account's role."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
+    ) -> None:
+        config = platform.config
+        super().__init__(
+            scope,
+            construct_id,
+            platform=platform,
+            storage=storage,
+            marketplace="aws",
+            environment={
+                "MARKETPLACE_REGION": config.marketplace_region,
+                "MARKETPLACE_ROLE_ARN": config.marketplace_role_arn,
+                "MARKETPLACE_EXTERNAL_ID": config.marketplace_external_id,
+                "AWS_ENDPOINT_URL_MARKETPLACE_METERING": config.marketplace_endpoint,
+            },
         )
+        if config.marketplace_role_arn:
+            self.allow("sts:AssumeRole", config.marketplace_role_arn)
+        else:
+            self.allow(
+                "aws-marketplace:BatchMeterUsage",
+                reason="BatchMeterUsage has no resource types: IAM accepts it with the resource * only",
+            )
+
+
+class ReportingAzure(Reporting):
+    """To Azure Marketplace, as an Entra app: by its secret, or by the function's own AWS identity."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
+    ) -> None:
+        config = platform.config
+        super().__init__(
+            scope,
+            construct_id,
+            platform=platform,
+            storage=storage,
+            marketplace="azure",
+            environment={
+                "AZURE_TENANT_ID": config.azure_tenant_id,
+                "AZURE_CLIENT_ID": config.azure_client_id,
+                "AZURE_SECRET_ARN": config.azure_secret_arn,
+                "MARKETPLACE_ENDPOINT": config.marketplace_endpoint,
+                "AZURE_AUTHORITY": config.marketplace_endpoint,
+            },
+        )
+        if config.azure_secret_arn:
+            self.allow("secretsmanager:GetSecretValue", config.azure_secret_arn)
+        else:
+            self.allow(
+                "sts:GetWebIdentityToken",
+                conditions={
+                    "ForAllValues:StringEquals": {
+                        "sts:IdentityTokenAudience": "api://AzureADTokenExchange"
+                    },
+                    "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
+                },
+                reason="GetWebIdentityToken has no resource types; the condition limits its audience",
+            )

@@ -12,7 +12,7 @@ from infra.ingest import Ingest
 from infra.layers import Layers
 from infra.management import Management
 from infra.monitoring import Monitoring
-from infra.reporting import ReportingAws
+from infra.reporting import Reporting, ReportingAws, ReportingAzure
 from infra.runtime import runtime_of
 from infra.service_function import Platform
 from infra.storage import Storage
@@ -37,7 +37,14 @@ class MeterbridgeStack(Stack):
         api = Api(self, "Api", platform=platform, storage=storage)
         ingest = Ingest(self, "Ingest", platform=platform, storage=storage, api=api)
         aggregation = Aggregation(self, "Aggregation", platform=platform, storage=storage)
-        reporting = ReportingAws(self, "ReportingAws", platform=platform, storage=storage)
+        reporting: dict[str, Reporting] = {
+            "Aws": ReportingAws(self, "ReportingAws", platform=platform, storage=storage)
+        }
+        if config.azure_client_id:
+            reporting["Azure"] = ReportingAzure(
+                self, "ReportingAzure", platform=platform, storage=storage
+            )
+        reporters = [each.function for each in reporting.values()]
         management = Management(
             self,
             "Management",
@@ -53,7 +60,7 @@ class MeterbridgeStack(Stack):
             aggregation.aggregate_usage,
             aggregation.close_windows,
             aggregation.settle_agreements,
-            reporting.function,
+            *reporters,
             management.function,
         ]
         tables = {
@@ -67,14 +74,14 @@ class MeterbridgeStack(Stack):
             "Monitoring",
             config=config,
             functions=functions,
-            scheduled=[aggregation.close_windows, reporting.function],
+            scheduled=[aggregation.close_windows, *reporters],
             stream_reader=aggregation.aggregate_usage,
             api=api.http_api,
             dead_letters={
                 "LostBatches": aggregation.lost_batches,
                 "LostClosings": aggregation.lost_wake_ups,
                 "UnsettledAgreements": aggregation.unsettled,
-                "LostReportsAws": reporting.lost_wake_ups,
+                **{f"LostReports{name}": each.lost_wake_ups for name, each in reporting.items()},
             },
             tables=tables,
         )

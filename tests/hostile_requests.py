@@ -45,6 +45,8 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/agreements/agr_1": [
         {"state": "suspended", "state_reason": "x", "zero_records": True, "recovery": "never"},
         {"ends_at": "2027-01-01T00:00:00Z", "aws": AGREEMENT["aws"]},
+        {"azure": {"plan_id": "gold", "resource_id": "6f1c2f4e-0000-4000-8000-000000000001"}},
+        {"gcp": {"usage_reporting_id": "project_number:123456789012"}},
     ],
     "/v1/agreements/agr_1/settle": [{}],
     "/v1/api-keys": [KEY, {"name": "x", "scopes": ["admin"], "products": None}],

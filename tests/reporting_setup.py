@@ -24,6 +24,11 @@ def always() -> bool:
     return True
 
 
+def aws_terms(agreement_id: str) -> dict[str, Any]:
+    """The buyer of an agreement on AWS."""
+    return {"aws": AwsBuyerReference("111122223333", f"{LICENSE_ARN}-{agreement_id}")}
+
+
 @dataclass
 class Reporting:
     """Everything one reporting run needs. Ports may be wrapped before running."""
@@ -33,6 +38,7 @@ class Reporting:
     registry: Any = field(default_factory=FakeRegistry)
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOON))
     backoffs: list[int] = field(default_factory=list)
+    terms: Callable[[str], dict[str, Any]] = aws_terms
 
     def __post_init__(self) -> None:
         self.registry.add_product(product())
@@ -50,7 +56,7 @@ class Reporting:
                     id=agreement_id,
                     customer_id=agreement_id,
                     state=state,
-                    aws=AwsBuyerReference("111122223333", f"{LICENSE_ARN}-{agreement_id}"),
+                    **self.terms(agreement_id),
                 )
             )
             for number, start in enumerate(range(0, len(own), MAX_NEW_RECORDS)):

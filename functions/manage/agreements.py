@@ -32,7 +32,7 @@ from meterbridge.application.manage_agreements import (
     visible_agreement,
 )
 from meterbridge.application.registry_admin import Page, Versioned
-from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.agreements import REPORTED_CHANNELS, Agreement
 from meterbridge.domain.errors import InvalidInputError, NotFoundError
 
 TAGS = ["Agreements"]
@@ -126,6 +126,8 @@ def _agreement(body: NewAgreement, services: Services) -> Agreement:
         ends_at=body.ends_at,
         state=body.state,
         aws=body.aws and body.aws.reference(),
+        azure=body.azure and body.azure.reference(),
+        gcp=body.gcp and body.gcp.reference(),
         zero_records=body.zero_records,
         recovery=body.recovery,
         created_at=services.clock.now(),
@@ -134,6 +136,7 @@ def _agreement(body: NewAgreement, services: Services) -> Agreement:
 
 def _changes(body: AgreementPatch) -> dict[str, Any]:
     changes = {name: getattr(body, name) for name in body.model_fields_set}
-    if "aws" in changes:
-        changes["aws"] = body.aws.reference()
+    for buyer in REPORTED_CHANNELS:
+        if buyer.value in changes:
+            changes[buyer.value] = changes[buyer.value].reference()
     return changes

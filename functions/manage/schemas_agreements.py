@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -14,11 +15,14 @@ from meterbridge.domain.agreements import (
     Agreement,
     AgreementState,
     AwsBuyerReference,
+    AzureBuyerReference,
+    GcpBuyerReference,
     RecoveryPolicy,
 )
 from meterbridge.domain.offerings import Channel
 
-BillableChannel = Literal[Channel.AWS, Channel.MANUAL]
+BillableChannel = Literal[Channel.AWS, Channel.AZURE, Channel.GCP, Channel.MANUAL]
+_GUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 LicenseArn = Annotated[
     str,
     Field(
@@ -38,13 +42,43 @@ class AwsBuyer(Input):
         return AwsBuyerReference(self.customer_aws_account_id, self.license_arn)
 
 
+class AzureBuyer(Input):
+    """Whom Azure charges: from Resolve, or a managed application. Exactly one of the resources."""
+
+    plan_id: Code = Field(description="The marketplace's id of the plan that the buyer is on")
+    resource_id: str = Field("", pattern=f"^({_GUID})?$", description="The SaaS subscription's id")
+    resource_uri: str = Field(
+        "",
+        pattern=r"^(/subscriptions/[A-Za-z0-9._()/-]{1,480})?$",
+        description="ARM id of a managed application",
+    )
+
+    def reference(self) -> AzureBuyerReference:
+        """For the domain."""
+        return AzureBuyerReference(self.plan_id, self.resource_id, self.resource_uri)
+
+
+class GcpBuyer(Input):
+    """Whom Google charges: from the entitlement."""
+
+    usage_reporting_id: str = Field(
+        pattern=r"^[A-Za-z0-9:._/-]{1,256}$", description="The entitlement's usageReportingId"
+    )
+
+    def reference(self) -> GcpBuyerReference:
+        """For the domain."""
+        return GcpBuyerReference(self.usage_reporting_id)
+
+
 class NewAgreement(Input):
     """A buyer's accepted contract."""
 
     id: Identifier | None = Field(None, description="Chosen by you, or made up")
     customer_id: CustomerId
     product_id: Identifier
-    channel: BillableChannel = Field(description="manual is metered and settled, but not reported")
+    channel: BillableChannel = Field(
+        description="gcp and manual are metered and settled, but not reported yet"
+    )
     offering_id: Identifier
     offering_version: StrictInt | None = Field(
         None, ge=1, lt=10**8, description="The newest one if it is left out"
@@ -54,6 +88,8 @@ class NewAgreement(Input):
     ends_at: Moment | None = Field(None, description="First moment without entitlement")
     state: Literal[AgreementState.PENDING, AgreementState.ACTIVE] = AgreementState.ACTIVE
     aws: AwsBuyer | None = None
+    azure: AzureBuyer | None = None
+    gcp: GcpBuyer | None = None
     zero_records: StrictBool = Field(False, description="Report hours without usage as 0")
     recovery: RecoveryPolicy = Field(
         RecoveryPolicy.AUTOMATIC,
@@ -69,6 +105,8 @@ class AgreementPatch(Input):
     starts_at: Moment = unchanged(description="Only while it is pending")
     ends_at: Moment | None = unchanged()
     aws: AwsBuyer = unchanged()
+    azure: AzureBuyer = unchanged()
+    gcp: GcpBuyer = unchanged()
     zero_records: StrictBool = unchanged()
     recovery: RecoveryPolicy = unchanged()
 
@@ -88,6 +126,8 @@ class AgreementView(BaseModel):
     state: AgreementState
     state_reason: str
     aws: AwsBuyer | None
+    azure: AzureBuyer | None
+    gcp: GcpBuyer | None
     zero_records: bool
     recovery: RecoveryPolicy
     created_at: datetime | None
@@ -95,7 +135,7 @@ class AgreementView(BaseModel):
 
     @classmethod
     def of(cls, agreement: Agreement) -> AgreementView:
-        aws = agreement.aws
+        aws, azure, gcp = agreement.aws, agreement.azure, agreement.gcp
         return cls(
             id=agreement.id,
             customer_id=agreement.customer_id,
@@ -108,10 +148,9 @@ class AgreementView(BaseModel):
             ends_at=agreement.ends_at,
             state=agreement.state,
             state_reason=agreement.state_reason,
-            aws=aws
-            and AwsBuyer(
-                customer_aws_account_id=aws.customer_aws_account_id, license_arn=aws.license_arn
-            ),
+            aws=aws and AwsBuyer(**asdict(aws)),
+            azure=azure and AzureBuyer(**asdict(azure)),
+            gcp=gcp and GcpBuyer(**asdict(gcp)),
             zero_records=agreement.zero_records,
             recovery=agreement.recovery,
             created_at=agreement.created_at,

@@ -31,7 +31,10 @@ class RecordView(BaseModel):
     attempts: int
     receipt: str
     accepted_quantity: str | None
-    absorbed: bool = Field(description="Its quantity has been taken back to be billed again")
+    request_id: str = Field(description="The marketplace's id of the last answered call")
+    absorbed: bool = Field(
+        description="What the marketplace did not accept of it has been taken back to be billed"
+    )
     created_at: datetime
     submitted_at: datetime | None
     finished_at: datetime | None
@@ -54,6 +57,7 @@ class RecordView(BaseModel):
             deadline=record.deadline,
             attempts=record.attempts,
             receipt=record.receipt,
+            request_id=record.request_id,
             accepted_quantity=None if accepted is None else plain(accepted),
             absorbed=record.absorbed,
             created_at=record.created_at,

@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from sandbox.marketplaces.azure.control import AzureControl
 from sandbox.marketplaces.billed import BilledRecord, BilledTotal, exact
 from sandbox.marketplaces.clock import format_instant, parse_instant
 from sandbox.marketplaces.faults import Fault, FaultKind, Loss
@@ -49,7 +50,8 @@ class Bill:
 
 
 class SandboxControl:
-    """Turns the clock, orders faults and asks what was billed; `aws` holds AWS's own controls."""
+    """Turns the clock, orders faults and asks what was billed; `aws` and `azure` hold
+    a marketplace's own controls."""
 
     def __init__(self, base_url: str, *, timeout_seconds: int = 30) -> None:
         address = urlsplit(base_url)
@@ -57,6 +59,7 @@ class SandboxControl:
         self._port = address.port or 80
         self._timeout_seconds = timeout_seconds
         self.aws = AwsControl(self)
+        self.azure = AzureControl(self.request)
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Sends one control request and returns the JSON answered.
@@ -108,6 +111,7 @@ class SandboxControl:
         count: int | None = 1,
         match: Mapping[str, str] | None = None,
         marketplace: str = "",
+        operation: str = "",
         call: int | None = None,
         records: int | None = None,
         loss: Loss | str = Loss.DROP,
@@ -123,6 +127,7 @@ class SandboxControl:
             "count": count,
             "match": dict(match or {}),
             "marketplace": marketplace,
+            "operation": operation,
             "call": call,
             "records": records,
             "loss": Loss(loss).value,

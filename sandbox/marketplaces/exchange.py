@@ -26,6 +26,11 @@ class Request:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
+
+
+SIGN_IN = "token"
+"""The operation of a call that asks for a token."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,13 @@ from enum import StrEnum
 from typing import Any
 
 from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError, Call, Refusal, RefusalKind
+from sandbox.marketplaces.exchange import (
+    SIGN_IN,
+    BadControlRequestError,
+    Call,
+    Refusal,
+    RefusalKind,
+)
 
 
 class FaultKind(StrEnum):
@@ -50,6 +56,7 @@ class Fault:
     Attributes:
         count: How many more calls it strikes; None for every one.
         marketplace: Strikes only this one; empty for any.
+        operation: Strikes only calls of this operation. Without one, calls for a token are spared.
         match: Labels that one record of the call must all carry, such as `dimension`.
         call: Strikes only the call with this number, counted from 1 since the last reset.
         records: UNPROCESSED: how many of the matching records, drawn at random; None for all.
@@ -62,6 +69,7 @@ class Fault:
     kind: FaultKind
     count: int | None = 1
     marketplace: str = ""
+    operation: str = ""
     match: Mapping[str, str] = field(default_factory=dict)
     call: int | None = None
     records: int | None = None
@@ -85,6 +93,8 @@ class Fault:
         """Whether this fault is meant for that call."""
         return (
             self.marketplace in ("", call.marketplace)
+            and (self.operation or call.operation) == call.operation
+            and (call.operation != SIGN_IN or self.operation == SIGN_IN)
             and self.call in (None, number)
             and (not self.match or bool(self.matching(call)))
         )
@@ -96,6 +106,7 @@ class Fault:
             "kind": self.kind.value,
             "count": self.count,
             "marketplace": self.marketplace,
+            "operation": self.operation,
             "match": dict(self.match),
             "call": self.call,
             "records": self.records,
@@ -123,6 +134,7 @@ class Fault:
                 kind=kind,
                 count=_number(body, "count", None if kind is FaultKind.OUTAGE else 1),
                 marketplace=str(body.get("marketplace", "")),
+                operation=str(body.get("operation", "")),
                 match={str(k): str(v) for k, v in dict(body.get("match", {})).items()},
                 call=_number(body, "call"),
                 records=_number(body, "records"),

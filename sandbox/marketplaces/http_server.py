@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.marketplaces.aws.endpoint import AwsMarketplace
+from sandbox.marketplaces.azure.endpoint import AzureMarketplace
 from sandbox.marketplaces.client import SandboxControl
 from sandbox.marketplaces.clock import SandboxClock
 from sandbox.marketplaces.control import PREFIX, ControlApi
@@ -105,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._serve_control(url.path, query, body)
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        delivery = self.server.sandbox.serve(Request(self.command, url.path, headers, body))
+        request = Request(self.command, url.path, headers, body, url.query)
+        delivery = self.server.sandbox.serve(request)
         if delivery is None:
             self._send_json(HTTPStatus.NOT_FOUND, {"error": "no marketplace serves this path"})
         else:
@@ -197,7 +199,7 @@ def running_sandbox(
         state: A file to keep registrations and the bill in.
     """
     sandbox = MarketplaceSandbox(
-        [AwsMarketplace()] if marketplaces is None else marketplaces,
+        [AwsMarketplace(), AzureMarketplace()] if marketplaces is None else marketplaces,
         clock=clock,
         seed=seed,
         state=state,

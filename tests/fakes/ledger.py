@@ -63,7 +63,7 @@ class FakeLedger:
                     raise StaleVersionError(str(record.key))
             for key in absorbed:
                 known = self._records.get(key)
-                if known is None or known.committed or known.absorbed:
+                if known is None or not known.unabsorbed:
                     raise StaleVersionError(str(key))
             self._heads[head.agreement_id] = head
             self._records.update({record.key: record for record in new_records})
@@ -74,9 +74,7 @@ class FakeLedger:
         with self._lock:
             heads = {head.agreement_id for head in self._heads.values() if head.waiting}
             records = {
-                record.key.agreement_id
-                for record in self._records.values()
-                if not record.committed and not record.absorbed
+                record.key.agreement_id for record in self._records.values() if record.unabsorbed
             }
         return iter(sorted(heads | records))
 

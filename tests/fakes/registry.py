@@ -295,9 +295,7 @@ class FakeRegistry:
 
     def _refuse_overlap(self, agreement: Agreement) -> None:
         for other in self.agreements():
-            same_buyer = agreement.aws is not None and (
-                other.aws is not None and other.aws.license_arn == agreement.aws.license_arn
-            )
+            same_buyer = bool(_charged(agreement) & _charged(other))
             same_customer = (other.product_id, other.customer_id) == (
                 agreement.product_id,
                 agreement.customer_id,
@@ -328,6 +326,10 @@ class _Answering(AbstractContextManager[None]):
         if failure is None and self._answer is not None:
             self._answers[self._answer.caller, self._answer.idempotency_key] = self._answer
         self._lock.release()
+
+
+def _charged(agreement: Agreement) -> set[tuple[str, str]]:
+    return {(buyer.channel, buyer.charged) for buyer in agreement.buyers()}
 
 
 def _get(shelf: Shelf, name: str) -> Versioned[Any]:

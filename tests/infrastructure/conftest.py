@@ -22,6 +22,13 @@ from infra.stack import MeterbridgeStack
 Resources = dict[str, dict[str, Any]]
 
 PROJECT = Path(__file__).resolve().parents[2]
+SANDBOX = "http://127.0.0.1:8642"
+MARKETPLACES = {
+    "azure_tenant_id": "11111111-2222-4333-8444-555555555555",
+    "azure_client_id": "22222222-2222-4333-8444-555555555555",
+    "azure_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:azure-AbCdEf",
+}
+
 FLAGS = {
     name: value
     for name, value in json.loads((PROJECT / "cdk.json").read_text())["context"].items()
@@ -44,16 +51,22 @@ def build_stack() -> Callable[..., MeterbridgeStack]:
 
 
 @pytest.fixture(scope="session")
+def marketplaces() -> dict[str, str]:
+    """Settings with which every marketplace is reported to."""
+    return MARKETPLACES
+
+
+@pytest.fixture(scope="session")
 def template() -> Template:
     """The template for AWS."""
-    return Template.from_stack(build({"alarm_email": "billing@example.com"}))
+    return Template.from_stack(build({"alarm_email": "billing@example.com", **MARKETPLACES}))
 
 
 @pytest.fixture(scope="session")
 def local_template() -> Template:
     """The template for the local cloud."""
     return Template.from_stack(
-        build({"stage": "local", "marketplace_endpoint": "http://127.0.0.1:8642"})
+        build({"stage": "local", "marketplace_endpoint": SANDBOX, **MARKETPLACES})
     )
 
 

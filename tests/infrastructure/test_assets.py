@@ -27,8 +27,12 @@ FUNCTIONS = (
     "close_windows",
     "settle_agreements",
     "report_usage_aws",
+    "report_usage_azure",
     "manage",
 )
+
+AARCH64 = (183).to_bytes(2, "little")
+"""e_machine in an ELF header."""
 
 # Imports a handler with nothing on the path but the standard library, the function and its layers.
 IMPORT = """
@@ -97,10 +101,12 @@ def _asset(outdir: Path, code: Mapping[str, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def local_assembly(
-    build_stack: Callable[..., MeterbridgeStack], tmp_path_factory: pytest.TempPathFactory
+    build_stack: Callable[..., MeterbridgeStack],
+    marketplaces: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Assembly:
     """Built for the interpreter that runs this test."""
-    settings = {"stage": "local", "marketplace_endpoint": "http://127.0.0.1:8642"}
+    settings = {"stage": "local", "marketplace_endpoint": "http://127.0.0.1:8642", **marketplaces}
     outdir = tmp_path_factory.mktemp("local")
     return _synthesised(build_stack(settings, outdir=outdir, bundling=True))
 
@@ -174,10 +180,13 @@ def test_the_layers_fit_into_lambda(production_assembly: Assembly) -> None:
 def test_the_layer_for_aws_has_wheels_for_its_interpreter_and_no_other(
     production_assembly: Assembly,
 ) -> None:
-    binaries = [path.name for path in production_assembly.dependencies.rglob("*.so")]
-    abi = {name.split(".", 1)[1] for name in binaries}
+    binaries = list(production_assembly.dependencies.rglob("*.so"))
+    abi = {path.name.split(".", 1)[1] for path in binaries}
+    machines = {path.read_bytes()[18:20] for path in binaries}
 
-    assert abi == {"cpython-313-aarch64-linux-gnu.so"}
+    # The stable ABI runs on every CPython 3, so its file name tells no machine.
+    assert abi == {"cpython-313-aarch64-linux-gnu.so", "abi3.so"}
+    assert machines == {AARCH64}
 
 
 def test_both_layers_hold_the_same_packages(
@@ -191,15 +200,18 @@ def test_both_layers_hold_the_same_packages(
 
 
 def test_editing_one_function_uploads_no_other(
-    build_stack: Callable[..., MeterbridgeStack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build_stack: Callable[..., MeterbridgeStack],
+    marketplaces: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folders = tmp_path / "functions"
     shutil.copytree(service_function.FUNCTIONS, folders)
     monkeypatch.setattr(service_function, "FUNCTIONS", folders)
-    before = _synthesised(build_stack({}, outdir=tmp_path / "before"))
+    before = _synthesised(build_stack(marketplaces, outdir=tmp_path / "before"))
     with (folders / "manage" / "handler.py").open("a") as handler:
         handler.write("\n# edited\n")
-    after = _synthesised(build_stack({}, outdir=tmp_path / "after"))
+    after = _synthesised(build_stack(marketplaces, outdir=tmp_path / "after"))
 
     assert [
         name

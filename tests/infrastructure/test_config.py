@@ -21,6 +21,9 @@ def test_an_empty_context_is_a_production_deployment_with_defaults() -> None:
         marketplace_role_arn=None,
         marketplace_external_id=None,
         marketplace_region="us-east-1",
+        azure_tenant_id=None,
+        azure_client_id=None,
+        azure_secret_arn=None,
         reporting_mode=ReportingMode.LIVE,
         alarm_email=None,
         log_retention=logs.RetentionDays.THREE_MONTHS,
@@ -78,6 +81,14 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         (
             {"marketplace_external_id": "outside"},
             "marketplace_external_id needs marketplace_role_arn",
+        ),
+        (
+            {"azure_client_id": "11111111-2222-4333-8444-555555555555"},
+            "azure_client_id and azure_tenant_id need each other",
+        ),
+        (
+            {"azure_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-AbCdEf"},
+            "azure_secret_arn needs azure_client_id",
         ),
         (
             {"marketplace_endpoint": "http://127.0.0.1:8642"},

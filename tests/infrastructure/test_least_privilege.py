@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -59,6 +60,14 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Marketplace": {"BatchMeterUsage"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
+    "ReportUsageAzure": {
+        "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger index": {"Query"},
+        "Registry index": {"Query"},
+        "Registry": READ_REGISTRY | {"UpdateItem"},
+        "Secret": {"GetSecretValue"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
@@ -87,10 +96,12 @@ def _named(resource: Any, action: str) -> str:
     """The name of what a statement's resource is, as in `ALLOWED`."""
     if action.startswith("aws-marketplace:"):
         return "Marketplace"
+    if action == "secretsmanager:GetSecretValue":
+        return "Secret"
     text = str(resource)
     names = ("UsageLog", "Usage", "Ledger", "Registry", "SettleQueue", "LostBatches", "LostWakeUps")
     known = [name for name in names if f"Storage{name}" in text or f"Aggregation{name}" in text]
-    known += [name for name in names if f"ReportingAws{name}" in text]
+    known += [name for name in names if re.search(f"Reporting[A-Z][a-z]+{name}", text)]
     part = " stream" if "tream" in text else " index" if "/index/" in text else ""
     return f"{known[0]}{part}" if known else text
 
@@ -175,6 +186,37 @@ def test_with_a_seller_role_the_function_may_assume_it_and_report_nothing_itself
 
     assert {"Action": "sts:AssumeRole", "Effect": "Allow", "Resource": arn} in statements
     assert "BatchMeterUsage" not in str(statements)
+
+
+def test_an_azure_app_without_a_secret_is_vouched_for_by_aws(
+    build_stack: Callable[..., MeterbridgeStack], marketplaces: dict[str, str]
+) -> None:
+    stack = build_stack({**marketplaces, "azure_secret_arn": ""})
+    resources = Template.from_stack(stack).to_json()["Resources"]
+    statements = [
+        statement for name, statement in _statements(resources) if "ReportUsageAzureRole" in name
+    ]
+
+    assert "secretsmanager" not in str(statements)
+    assert {
+        "Action": "sts:GetWebIdentityToken",
+        "Condition": {
+            "ForAllValues:StringEquals": {
+                "sts:IdentityTokenAudience": "api://AzureADTokenExchange"
+            },
+            "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
+        },
+        "Effect": "Allow",
+        "Resource": "*",
+    } in statements
+
+
+def test_without_an_azure_app_nothing_is_deployed_for_azure(
+    build_stack: Callable[..., MeterbridgeStack],
+) -> None:
+    resources = Template.from_stack(build_stack({})).to_json()["Resources"]
+
+    assert [name for name in resources if "Azure" in name] == []
 
 
 def test_no_function_can_take_anything_out_of_the_books(resources: Resources) -> None:

@@ -14,6 +14,7 @@ DEAD_LETTERS = {
     "AggregationLostWakeUps",
     "AggregationUnsettled",
     "ReportingAwsLostWakeUps",
+    "ReportingAzureLostWakeUps",
 }
 
 
@@ -97,7 +98,11 @@ def test_a_stream_batch_is_halved_and_then_its_position_kept(template: Template)
 
 @pytest.mark.parametrize(
     ("function", "queue"),
-    [("CloseWindows", "AggregationLostWakeUps"), ("ReportUsageAws", "ReportingAwsLostWakeUps")],
+    [
+        ("CloseWindows", "AggregationLostWakeUps"),
+        ("ReportUsageAws", "ReportingAwsLostWakeUps"),
+        ("ReportUsageAzure", "ReportingAzureLostWakeUps"),
+    ],
 )
 def test_a_wake_up_that_fails_or_is_not_delivered_is_kept(
     resources: Resources, function: str, queue: str
@@ -123,4 +128,4 @@ def test_no_function_that_is_woken_asynchronously_lacks_such_a_queue(
     rules = [r for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
     configs = [r for r in resources.values() if r["Type"] == "AWS::Lambda::EventInvokeConfig"]
 
-    assert len(rules) == len(configs) == 2
+    assert len(rules) == len(configs) == 3

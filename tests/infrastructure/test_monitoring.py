@@ -48,12 +48,12 @@ def test_every_function_that_fails_raises_an_alarm(template: Template) -> None:
 
 @pytest.mark.parametrize("minutes", [1, 5])
 def test_a_schedule_that_stands_still_raises_an_alarm_though_nothing_is_measured(
-    build_stack: Callable[..., MeterbridgeStack], minutes: int
+    build_stack: Callable[..., MeterbridgeStack], marketplaces: dict[str, str], minutes: int
 ) -> None:
-    template = Template.from_stack(build_stack({"schedule_minutes": minutes}))
+    template = Template.from_stack(build_stack({"schedule_minutes": minutes, **marketplaces}))
     standing = [alarm for alarm in _alarms(template) if alarm["MetricName"] == "Invocations"]
 
-    assert len(standing) == 2
+    assert len(standing) == 3
     for alarm in standing:
         assert alarm["TreatMissingData"] == "breaching"
         assert alarm["ComparisonOperator"] == "LessThanThreshold"

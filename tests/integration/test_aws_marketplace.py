@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ import pytest
 from botocore import exceptions as botocore_errors
 from botocore.parsers import ResponseParserError
 
-from builders import metering_record
+from builders import NOON, metering_record
 from fakes.metering_client import (
     ScriptedClient,
     client_error,
@@ -22,9 +23,12 @@ from fakes.metering_client import (
     submit,
     success,
 )
+from marketplace_setups import SETUPS, setup_record
 from meterbridge.adapters.marketplaces.aws_outcomes import verdict_of
 from meterbridge.domain.errors import InvariantError, MarketplaceError
-from meterbridge.domain.metering_record import ReportOutcome
+from meterbridge.domain.metering_record import RecordState, ReportOutcome
+from reporting_setup import Reporting
+from sandbox.marketplaces.http_server import running_sandbox
 
 
 class TestAnswersPerRecord:
@@ -246,3 +250,19 @@ def test_quantities_never_pass_through_a_float() -> None:
         [build(metering_record(quantity=Decimal("1234567890.123456")))]
     )
     assert sent == ["0.1", "1234567890.123456"]
+
+
+@pytest.mark.parametrize("loss", ["drop", "error"])
+def test_a_resend_that_aws_answers_as_a_duplicate_is_our_own_after_a_lost_answer(loss: str) -> None:
+    """AWS's texts disagree on what an identical resend is answered (contracts.md §1.1.3)."""
+    setup, records = SETUPS["aws"], [setup_record(SETUPS["aws"], "d00", "5.25")]
+    with running_sandbox() as sandbox, setup.connected(sandbox.url) as adapter:
+        sandbox.control.set_clock(NOON)
+        setup.register(sandbox.control)
+        sandbox.control.aws.configure(identical_resend="DuplicateRecord")
+        sandbox.control.inject("lost_acknowledgement", loss=loss)
+        reporting = Reporting(marketplace=adapter, terms=setup.terms)
+        reporting.add(*records)
+        reporting.run(rounds=1)
+        assert reporting.later().counts == Counter({RecordState.ACCEPTED: 1})
+        assert sandbox.control.billed().calls["statuses"] == {"Success": 1, "DuplicateRecord": 1}

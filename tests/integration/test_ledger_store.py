@@ -131,6 +131,34 @@ def test_a_refused_record_is_absorbed_once(ledger: Ledger, state: RecordState) -
     assert ledger.head("agr_1") == head_at(2)
 
 
+def test_a_conflict_with_another_figure_is_settled_soon_and_absorbed_once(ledger: Ledger) -> None:
+    record = metering_record()
+    committed(ledger, record)
+    told = record.finished(
+        RecordState.CONFLICTED, at=NOON, request_id="r-1", accepted_quantity=Decimal("3.5")
+    )
+    ledger.save(told, expected_state=RecordState.PENDING, expected_attempts=0)
+    assert list(ledger.waiting()) == ["agr_1"]
+    ledger.commit(head_at(2), expected_version=1, new_records=[], absorbed=[record.key])
+    assert ledger.record(record.key) == replace(told, absorbed=True)
+    assert list(ledger.waiting()) == []
+    with pytest.raises(StaleVersionError):
+        ledger.commit(head_at(3), expected_version=2, new_records=[], absorbed=[record.key])
+
+
+@pytest.mark.parametrize("accepted", [None, Decimal("5.0")])
+def test_a_conflict_without_another_figure_waits_for_a_person(
+    ledger: Ledger, accepted: Decimal | None
+) -> None:
+    record = metering_record(quantity="5")
+    committed(ledger, record)
+    told = record.finished(RecordState.CONFLICTED, at=NOON, accepted_quantity=accepted)
+    ledger.save(told, expected_state=RecordState.PENDING, expected_attempts=0)
+    assert list(ledger.waiting()) == []
+    with pytest.raises(StaleVersionError):
+        ledger.commit(head_at(2), expected_version=1, new_records=[], absorbed=[record.key])
+
+
 def test_a_record_that_may_be_billed_is_not_absorbed(ledger: Ledger) -> None:
     record = metering_record()
     committed(ledger, record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 from builders import LICENSE_ARN, NOON, at, metering_record
 from dynamodb import make_table, mocked_table
 from fakes.clock import FakeClock
+from lambda_setup import Context, emitted
 from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.domain.agreements import AgreementState
@@ -35,20 +35,6 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "any",
     "AWS_SECRET_ACCESS_KEY": "any",
 }
-
-
-@dataclass
-class Context:
-    """A Lambda context with time left."""
-
-    remaining: int = 300_000
-    function_name: str = "report_usage_aws"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:report_usage_aws"
-    aws_request_id: str = "52fdfc07-2182-154f-163f-5f0f9a621d72"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
 
 
 @dataclass
@@ -93,16 +79,6 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
 
 def two_records() -> list[MeteringRecord]:
     return [metering_record(code=code, quantity="12.5") for code in ("requests", "tokens")]
-
-
-def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
-    """The metrics of the one EMF line."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (emf,) = [line for line in lines if "_aws" in line]
-    definition = emf["_aws"]["CloudWatchMetrics"][0]
-    assert (definition["Namespace"], emf["service"]) == ("Meterbridge", "meterbridge")
-    names = [metric["Name"] for metric in definition["Metrics"]]
-    return {name: emf[name][0] for name in names}
 
 
 def test_what_is_pending_is_billed_and_counted(

@@ -63,6 +63,17 @@ def test_a_throttled_call_moves_all_later_ones_twice_as_far_each_time() -> None:
     assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
+@pytest.mark.parametrize(("asked", "pause"), [(0, 0.25), (7, 7.0), (600, 30.0)])
+def test_the_pause_that_the_marketplace_asks_for_is_kept_within_reason(
+    asked: int, pause: float
+) -> None:
+    timeline = Timeline()
+    pacer = paced(timeline, jitter=1.0)
+    pacer.throttled(asked)
+    pacer.wait()
+    assert timeline.slept == [pytest.approx(pause)]
+
+
 def test_an_answer_ends_the_row_of_throttled_calls() -> None:
     timeline = Timeline()
     pacer = paced(timeline, jitter=1.0)

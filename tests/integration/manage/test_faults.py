@@ -141,6 +141,37 @@ def test_what_an_agreement_refers_to_must_exist_and_fit(call: Client) -> None:
     assert call("POST", "/v1/agreements", foreign).faults == [("/offering_id", "unknown_offering")]
 
 
+def test_the_buyer_is_the_one_of_the_agreements_channel(call: Client) -> None:
+    create_all(call)
+    azure = {"plan_id": "gold", "resource_id": "6f1c2f4e-0000-4000-8000-000000000001"}
+    both = {**AGREEMENT, "id": "agr_2", "channel": "azure", "azure": azure}
+    assert call("POST", "/v1/agreements", both).faults == [("/aws", "unexpected_buyer")]
+    neither = {**both, "aws": None, "azure": None, "gcp": {"usage_reporting_id": "project:x"}}
+    assert call("POST", "/v1/agreements", neither).faults == [
+        ("/azure", "missing_buyer"),
+        ("/gcp", "unexpected_buyer"),
+    ]
+    patched = call("PATCH", "/v1/agreements/agr_1", {"azure": azure})
+    assert patched.faults == [("/azure", "unexpected_buyer")]
+
+
+@pytest.mark.parametrize(
+    "azure",
+    [
+        {"plan_id": "gold"},
+        {
+            "plan_id": "gold",
+            "resource_id": "6f1c2f4e-0000-4000-8000-000000000001",
+            "resource_uri": "/subscriptions/x",
+        },
+    ],
+)
+def test_an_azure_buyer_has_exactly_one_resource(call: Client, azure: dict[str, str]) -> None:
+    create_all(call)
+    body = {**AGREEMENT, "id": "agr_2", "channel": "azure", "aws": None, "azure": azure}
+    assert call("POST", "/v1/agreements", body).faults == [("/azure", "one_resource")]
+
+
 def test_what_an_offering_refers_to_must_exist_and_fit(call: Client) -> None:
     call("POST", "/v1/products", PRODUCT)
     call("POST", "/v1/meters", {**METER, "archived_at": None} | {"id": "mtr_tokens"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from api_setup import AGREEMENT, CUSTOMER, DIMENSION, KEY, METER, OFFERING, PRODUCT, Api, create_all
 
 AT_NOON = "2026-11-24T12:00:00Z"
@@ -127,6 +129,8 @@ def test_an_agreement_is_on_the_newest_version_and_settled_soon(stored: Api) -> 
     assert stored.queue.agreement_ids == ["agr_1"]
     expected = {
         **AGREEMENT,
+        "azure": None,
+        "gcp": None,
         "offering_version": 1,
         "ends_at": None,
         "state": "active",
@@ -148,6 +152,38 @@ def test_an_agreement_is_on_the_newest_version_and_settled_soon(stored: Api) -> 
     assert stored.queue.agreement_ids == ["agr_1"] * 2
     assert call("POST", "/v1/agreements/agr_1/settle").status == 202
     assert stored.queue.agreement_ids == ["agr_1"] * 3
+
+
+@pytest.mark.parametrize(
+    ("channel", "buyer", "moved"),
+    [
+        (
+            "azure",
+            {
+                "plan_id": "gold",
+                "resource_id": "6f1c2f4e-0000-4000-8000-000000000001",
+                "resource_uri": "",
+            },
+            {"plan_id": "gold", "resource_id": "", "resource_uri": "/subscriptions/x"},
+        ),
+        (
+            "gcp",
+            {"usage_reporting_id": "project_number:123456789012"},
+            {"usage_reporting_id": "project:y"},
+        ),
+    ],
+)
+def test_an_agreement_on_another_marketplace_names_its_buyer_there(
+    stored: Api, channel: str, buyer: dict[str, str], moved: dict[str, str]
+) -> None:
+    call = stored.client()
+    create_all(call)
+    call("POST", "/v1/customers", {"id": "b"})
+    body = {**AGREEMENT, "id": "agr_2", "customer_id": "b", "channel": channel, "aws": None}
+    created = call("POST", "/v1/agreements", {**body, channel: buyer})
+    assert (created.status, created.body[channel], created.body["aws"]) == (201, buyer, None)
+    patched = call("PATCH", "/v1/agreements/agr_2", {channel: moved})
+    assert patched.body[channel] == moved
 
 
 def test_a_pending_agreement_can_be_deleted(stored: Api) -> None:

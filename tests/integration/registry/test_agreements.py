@@ -11,8 +11,15 @@ from meterbridge.application.registry_admin import (
     OverlapError,
     RegistryAdmin,
 )
-from meterbridge.domain.agreements import AgreementState, AwsBuyerReference, Customer
+from meterbridge.domain.agreements import (
+    AgreementState,
+    AwsBuyerReference,
+    AzureBuyerReference,
+    Customer,
+    GcpBuyerReference,
+)
 from meterbridge.domain.errors import InUseError, NotFoundError, StaleVersionError
+from meterbridge.domain.offerings import Channel
 from registry_setup import set_up
 
 
@@ -86,6 +93,41 @@ def test_two_agreements_never_charge_one_license_at_once(registry: RegistryAdmin
     moved = AwsBuyerReference("111122223333", LICENSE_ARN + "0")
     registry.save_agreement(agreement(ends_at=at("2026-12-01T00"), aws=moved, version=2))
     registry.add_agreement(clash)
+
+
+@pytest.mark.parametrize(
+    "buyer",
+    [
+        AzureBuyerReference("gold", resource_id="6f1c2f4e-0000-4000-8000-00000000000a"),
+        AzureBuyerReference("gold", resource_uri="/subscriptions/x/resourceGroups/y"),
+        GcpBuyerReference("project_number:123456789012"),
+    ],
+)
+def test_a_buyer_of_any_marketplace_is_kept_and_charged_by_one_agreement_at_once(
+    registry: RegistryAdmin, buyer: AzureBuyerReference | GcpBuyerReference
+) -> None:
+    set_up(registry)
+    registry.add_customer(Customer("other"))
+    channel: Channel = buyer.channel
+    reference = {"channel": channel, "aws": None, channel.value: buyer}
+    first = agreement(ends_at=at("2026-12-01T00"), **reference)
+    registry.add_agreement(first)
+    assert registry.agreement("agr_1") == first
+    clash = agreement(id="agr_2", customer_id="other", **reference)
+    with pytest.raises(OverlapError):
+        registry.add_agreement(clash)
+    registry.add_agreement(replace(clash, starts_at=at("2026-12-01T00")))
+
+
+def test_azure_resources_are_the_same_in_capitals(registry: RegistryAdmin) -> None:
+    set_up(registry)
+    registry.add_customer(Customer("other"))
+    azure = {"channel": Channel.AZURE, "aws": None}
+    lower = AzureBuyerReference("gold", resource_id="6f1c2f4e-0000-4000-8000-00000000000a")
+    upper = AzureBuyerReference("gold", resource_id="6F1C2F4E-0000-4000-8000-00000000000A")
+    registry.add_agreement(agreement(**azure, azure=lower))
+    with pytest.raises(OverlapError):
+        registry.add_agreement(agreement(id="agr_2", customer_id="other", **azure, azure=upper))
 
 
 def test_an_agreement_changes_from_the_version_before(registry: RegistryAdmin) -> None:

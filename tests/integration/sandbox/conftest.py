@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from integration.sandbox.publisher import Publisher
 from integration.sandbox.seller import Seller
 from sandbox.marketplaces.http_server import RunningSandbox, running_sandbox
 
@@ -25,3 +26,10 @@ def connected_seller(running: RunningSandbox) -> Iterator[Seller]:
 def seller(connected_seller: Seller) -> Seller:
     connected_seller.set_up()
     return connected_seller
+
+
+@pytest.fixture
+def publisher(running: RunningSandbox) -> Publisher:
+    publisher = Publisher(running)
+    publisher.set_up()
+    return publisher

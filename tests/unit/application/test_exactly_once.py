@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from azure_world import AzureWorld
 from builders import at
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.metering_record import RecordState
@@ -51,6 +53,7 @@ EVENTS = st.builds(
     tokens=st.decimals(0, 5000, places=7).map(str),
     subject=st.integers(0, 1),
 )
+SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "300"))
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """A history of the whole pipeline takes too long to shrink to be of help."""
 
@@ -61,7 +64,8 @@ STEPS = st.one_of(
     st.tuples(st.just("resend"), st.integers(0, 20)),
     st.tuples(st.just("run"), SCHEDULED),
     st.tuples(st.just("run"), SCHEDULED),
-    st.tuples(st.just("lose answers"), st.integers(1, 3)),
+    st.tuples(st.sampled_from(["lose_answers", "throttle", "leave_undone"]), st.integers(1, 3)),
+    st.tuples(st.just("elsewhere"), st.integers(0, 5)),
     st.tuples(st.just("advance"), st.sampled_from([1, 5, 15, 60, 90, 60 * 7, 60 * 25])),
 )
 INTERRUPTIONS = st.one_of(
@@ -71,18 +75,20 @@ INTERRUPTIONS = st.one_of(
 )
 
 
+@pytest.mark.parametrize("world_of", [World, AzureWorld])
 @given(
     SEND,
     st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=4, max_size=30),
     st.sampled_from(["Success", "DuplicateRecord"]),
 )
-@settings(max_examples=300, deadline=None, phases=NO_SHRINKING)
+@settings(max_examples=SCHEDULES, phases=NO_SHRINKING)
 def test_any_interleaving_killed_anywhere_gives_the_direct_sum(
+    world_of: type[World],
     first: tuple[str, object],
     history: list[tuple[tuple[str, object], tuple[str, int] | None]],
     identical_resend: str,
 ) -> None:
-    world = World(START, identical_resend=identical_resend)
+    world = world_of(START, identical_resend=identical_resend)
     sent: dict[tuple[str, str], UsageEvent] = {}
     for (name, argument), interruption in [(first, None), *history]:
         _take(world, sent, name, argument, interruption)
@@ -110,10 +116,13 @@ def _take(
     elif name == "advance":
         assert isinstance(argument, int)
         world.clock.advance(timedelta(minutes=argument))
-    elif name == "lose answers":
+    elif name == "elsewhere":
         assert isinstance(argument, int)
-        world.aws.lose_answers = argument
-    else:
+        if world.remote is world.aws:
+            world.report_elsewhere(SUBJECTS[argument % 2], argument)
+    elif hasattr(world.remote, name):
+        setattr(world.remote, name, argument)
+    elif name == "run":
         _interrupted(world, getattr(world, str(argument)), interruption)
 
 

@@ -68,7 +68,7 @@ def test_whole_steps_leave_less_than_a_step(quantity: Decimal, step: Decimal) ->
 def test_a_quotient_is_off_by_less_than_its_last_place(left: Decimal, right: Decimal) -> None:
     found = quotient(left, right)
     assert multiply(found, right) <= left
-    assert left < multiply(found + Decimal("1E-12"), right)
+    assert left < multiply(exact_sum((found, Decimal("1E-12"))), right)
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ class _Run:
                 )
             except CorruptSegmentError as exc:
                 # One unreadable segment must not keep every other partition from being billed. This
-                # one is tried again by every run, and the alarm stays, until it can be read.
+                # one is tried again by every run, and the alarm stays, until it can be read. It is
+                # noted at once: a position may move past it next.
                 self.summary.unreadable[partition] = str(exc)
+                self.note_unreadable(add={partition}, remove=set())
                 self.folded[partition] = frozenset()
                 return self.folded[partition]
             self.folded[partition] = result.customers if result else frozenset()
@@ -87,6 +89,14 @@ class _Run:
                 self.summary.partitions_folded += 1
                 self.summary.conflicts += result.head.conflicts
         return self.folded[partition]
+
+    def note_unreadable(self, *, add: set[Partition], remove: set[Partition]) -> None:
+        """Change the list of partitions that every run tries again."""
+        known = self.usage.cursor(UNREADABLE)
+        listed = {Partition.parse(text) for text in known.split()}
+        changed = " ".join(map(str, sorted((listed | add) - remove)))
+        if changed != known:
+            self.usage.set_cursor(UNREADABLE, changed, expected=known)
 
     def queue_customers(self, customers: Iterable[tuple[str, str]]) -> None:
         """Queue the agreements under which customers' usage is billed."""
@@ -127,12 +137,12 @@ def close_windows(
     )
     try:
         _retry_unreadable(run)
-        _apply_catalog(run)
         _sweep_arrivals(run)
         _flush_ended(run)
         _close_hours(run)
         _settle_all_now_and_then(run)
-        _note_unreadable(run)
+        # Last, as it may take several runs: what it has folded stays folded.
+        _apply_catalog(run)
     except StaleVersionError:
         # Another run moved the same position: it has done this work, and goes on with the rest.
         run.summary.finished = False
@@ -141,27 +151,26 @@ def close_windows(
 
 def _retry_unreadable(run: _Run) -> None:
     for text in run.usage.cursor(UNREADABLE).split():
-        run.queue_customers(run.fold(Partition.parse(text)))
-
-
-def _note_unreadable(run: _Run) -> None:
-    known = run.usage.cursor(UNREADABLE)
-    now = " ".join(map(str, sorted(run.summary.unreadable)))
-    if now != known:
-        run.usage.set_cursor(UNREADABLE, now, expected=known)
+        partition = Partition.parse(text)
+        run.queue_customers(run.fold(partition))
+        if partition not in run.summary.unreadable:
+            run.note_unreadable(add=set(), remove={partition})
 
 
 def _apply_catalog(run: _Run) -> None:
-    """After a meter changed, fold again whatever was folded with an older set of meters."""
+    """After a meter changed, fold again whatever was folded with an older set of meters.
+
+    Everything is settled at the end, not customer by customer: a run that was killed between a
+    fold and its customers would not know them again.
+    """
     known = run.usage.cursor(CATALOG)
     version = run.registry.catalog().version
     if known == str(version):
         return
-    customers: set[tuple[str, str]] = set()
     for head in run.usage.heads(hour_of(run.now - HISTORY), hour_of(run.now) + HOUR):
         if head.position.catalog_version < version:
-            customers |= run.fold(head.partition)
-    run.queue_customers(customers)
+            run.fold(head.partition)
+    _queue_all(run)
     run.usage.set_cursor(CATALOG, str(version), expected=known)
 
 
@@ -254,10 +263,14 @@ def _settle_all_now_and_then(run: _Run) -> None:
     known = run.usage.cursor(FULL_PASS)
     if known and run.now - datetime.fromisoformat(known) < FULL_PASS_EVERY:
         return
+    _queue_all(run)
+    run.usage.set_cursor(FULL_PASS, run.now.isoformat(), expected=known)
+
+
+def _queue_all(run: _Run) -> None:
     run.queue_agreements(
         agreement.id
         for group in run.agreements.values()
         for agreement in group
         if agreement.ends_at is None or agreement.ends_at > run.now - HISTORY
     )
-    run.usage.set_cursor(FULL_PASS, run.now.isoformat(), expected=known)

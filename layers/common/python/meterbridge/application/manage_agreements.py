@@ -10,10 +10,9 @@ from meterbridge.application.manage_catalog import Answering, changed, require_v
 from meterbridge.application.ports import Clock, SettleQueue
 from meterbridge.application.refusals import Faults, StateError
 from meterbridge.application.registry_admin import RegistryAdmin, Versioned
-from meterbridge.domain.agreements import Agreement, AgreementState
+from meterbridge.domain.agreements import REPORTED_CHANNELS, Agreement, AgreementState
 from meterbridge.domain.api_keys import Caller
 from meterbridge.domain.errors import NotFoundError
-from meterbridge.domain.offerings import Channel
 
 TRANSITIONS = {
     AgreementState.PENDING: {AgreementState.ACTIVE, AgreementState.ENDED},
@@ -82,7 +81,7 @@ def change_agreement(
         _require_transition(before, after)
         if after.state is AgreementState.ENDED and before.state is not AgreementState.ENDED:
             after = replace(after, ends_at=_end_of(after, clock.now()))
-        if before.aws is not None and after.aws is None:
+        if after.buyers() != before.buyers():
             _require_buyer(after)
         return replace(after, version=before.version + 1)
 
@@ -155,7 +154,11 @@ def _require_buyer(agreement: Agreement) -> None:
 
 
 def _check_buyer(agreement: Agreement, faults: Faults) -> None:
-    if agreement.channel is Channel.AWS and agreement.aws is None:
-        faults.add("missing_buyer", "channel aws needs the buyer's AWS reference", "/aws")
-    if agreement.channel is not Channel.AWS and agreement.aws is not None:
-        faults.add("unexpected_buyer", f"channel {agreement.channel} takes no AWS buyer", "/aws")
+    channel = agreement.channel
+    given = {buyer.channel for buyer in agreement.buyers()}
+    if channel in REPORTED_CHANNELS and channel not in given:
+        faults.add(
+            "missing_buyer", f"channel {channel} needs the buyer's reference there", f"/{channel}"
+        )
+    for other in sorted(given - {channel}):
+        faults.add("unexpected_buyer", f"channel {channel} takes no {other} buyer", f"/{other}")

@@ -110,7 +110,8 @@ class Ledger(Protocol):
             expected_version: version read; 0 when there was no head.
             new_records: at most 90; none of their keys may exist. A key is never used twice, not
                 even after a rejection.
-            absorbed: REJECTED or EXPIRED records whose quantity this settlement took back.
+            absorbed: records of which this settlement takes in that the marketplace does not hold
+                what was written (see MeteringRecord.unabsorbed).
 
         Raises:
             StaleVersionError: another settlement committed first, or a key exists. Nothing written.
@@ -119,8 +120,7 @@ class Ledger(Protocol):
     def waiting(self) -> Iterator[str]:
         """Agreements to settle whenever an hour closes, each once, in order of id. May lag behind.
 
-        Those whose head is waiting, and those with a REJECTED or EXPIRED record that no settlement
-        has taken back.
+        Those whose head is waiting, and those with a record that is unabsorbed.
         """
 
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
@@ -187,6 +187,7 @@ class ReportResult:
         code: the marketplace's own word, kept as evidence.
         detail: for a person.
         receipt: its id for the record, when accepted.
+        request_id: its id of the call, for its support.
         accepted_quantity: its figure, where it told one.
         reached: False only where it is certain that the marketplace did not book this submission
             (it answered so, or the call never left). True when in doubt.
@@ -197,6 +198,7 @@ class ReportResult:
     code: str
     detail: str = ""
     receipt: str = ""
+    request_id: str = ""
     accepted_quantity: Decimal | None = None
     reached: bool = True
 

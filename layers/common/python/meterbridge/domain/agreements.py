@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.offerings import Channel
@@ -42,8 +43,65 @@ class Customer:
 class AwsBuyerReference:
     """Whom BatchMeterUsage charges (contracts.md §1.1.2, the 2026 style)."""
 
+    channel: ClassVar = Channel.AWS
+
     customer_aws_account_id: str
     license_arn: str
+
+    @property
+    def charged(self) -> str:
+        """What two agreements must never charge at once."""
+        return self.license_arn
+
+
+@dataclass(frozen=True, slots=True)
+class AzureBuyerReference:
+    """Whom batchUsageEvent charges (contracts.md §2.1.2).
+
+    Attributes:
+        plan_id: the plan that the buyer is on.
+        resource_id: the SaaS subscription, or a managed application's resourceUsageId.
+        resource_uri: ARM id of a managed application, in place of resource_id.
+
+    Raises:
+        InvalidInputError: not exactly one of the two resources.
+    """
+
+    channel: ClassVar = Channel.AZURE
+
+    plan_id: str
+    resource_id: str = ""
+    resource_uri: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.resource_id) == bool(self.resource_uri):
+            detail = "exactly one of resource_id and resource_uri is needed"
+            raise InvalidInputError("one_resource", detail, "/azure")
+
+    @property
+    def charged(self) -> str:
+        """What two agreements must never charge at once. Azure compares without regard to case."""
+        return (self.resource_id or self.resource_uri).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class GcpBuyerReference:
+    """Whom services.report charges (contracts.md §3.1): the entitlement's usageReportingId."""
+
+    channel: ClassVar = Channel.GCP
+
+    usage_reporting_id: str
+
+    @property
+    def charged(self) -> str:
+        """What two agreements must never charge at once."""
+        return self.usage_reporting_id
+
+
+BuyerReference = AwsBuyerReference | AzureBuyerReference | GcpBuyerReference
+
+REPORTED_CHANNELS = (Channel.AWS, Channel.AZURE, Channel.GCP)
+"""Channels whose agreements name a buyer, each in the field of an agreement that bears its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +126,8 @@ class Agreement:
     state_reason: str = ""
     ends_at: datetime | None = None
     aws: AwsBuyerReference | None = None
+    azure: AzureBuyerReference | None = None
+    gcp: GcpBuyerReference | None = None
     zero_records: bool = False
     recovery: RecoveryPolicy = RecoveryPolicy.AUTOMATIC
     version: int = 1
@@ -81,9 +141,19 @@ class Agreement:
         if self.ends_at is not None and self.ends_at <= self.starts_at:
             raise InvalidInputError("empty_term", "ends_at must be after starts_at", "/ends_at")
 
+    def buyers(self) -> list[BuyerReference]:
+        """The buyer's references: one on a marketplace, none on another channel."""
+        return [each for each in (self.aws, self.azure, self.gcp) if each is not None]
+
     def buyer_reference(self) -> dict[str, str]:
         """The buyer's ids as the reporting call needs them; frozen into each record."""
-        return {} if self.aws is None else asdict(self.aws)
+        return {
+            name: value
+            for buyer in self.buyers()
+            if buyer.channel is self.channel
+            for name, value in asdict(buyer).items()
+            if value
+        }
 
     def overlaps(self, other: Agreement) -> bool:
         """Whether both cover some moment."""

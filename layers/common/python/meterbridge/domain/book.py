@@ -17,12 +17,13 @@ from meterbridge.domain.term import wire_moment
 from meterbridge.domain.windows import HOUR, BillingPeriod
 
 
-def stays_committed(record: MeteringRecord, agreement: Agreement) -> bool:
-    """Whether a record's quantity must not be billed again by itself."""
-    held = (
-        record.state is RecordState.EXPIRED and agreement.recovery is not RecoveryPolicy.AUTOMATIC
+def is_held(record: MeteringRecord, agreement: Agreement) -> bool:
+    """Whether an expired record's quantity must not be billed again by itself."""
+    return (
+        record.state is RecordState.EXPIRED
+        and not record.absorbed
+        and agreement.recovery is not RecoveryPolicy.AUTOMATIC
     )
-    return record.committed or held
 
 
 class Book:
@@ -43,7 +44,7 @@ class Book:
         Args:
             metered: billable quantity by closed hour.
             records: those of any dimension; others than this one's are ignored.
-            absorbing: released records whose quantity is taken back now.
+            absorbing: unabsorbed records that are absorbed now.
         """
         own = [record for record in records if record.key.dimension == dimension.code]
         self.agreement = agreement
@@ -53,10 +54,8 @@ class Book:
         self.sealed: Balances = head.sealed.get(dimension.code, {}) if head else {}
         self.taken = {record.key.hour for record in own}
         self.committed: dict[datetime, Balances] = {
-            record.key.hour: record.allocations
+            record.key.hour: record.counted(absorbed=record.absorbed or record.key in absorbing)
             for record in own
-            if stays_committed(record, agreement)
-            or not (record.absorbed or record.key in absorbing)
         }
         self._everything: Balances | None = None
 

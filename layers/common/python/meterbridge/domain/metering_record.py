@@ -10,7 +10,8 @@ PENDING has never been sent. SUBMITTED is written before the call, so a record i
 or may not be known to the marketplace; it is only ever resent identical. REJECTED and EXPIRED are
 known not to be billed: they leave the committed sum and their quantity bills itself again.
 CONFLICTED is final with a doubt: the marketplace holds another quantity for the hour, or its window
-closed while the outcome of a send was unknown. It stays committed, so that no buyer pays twice.
+closed while the outcome of a send was unknown. It stays committed, so that no buyer pays twice. Where
+the marketplace told its quantity, the next settlement takes that for committed, and bills the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from meterbridge.domain.errors import InvariantError
-from meterbridge.domain.money import ZERO, exact_sum, multiply
+from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.windows import BillingPeriod, hour_text
 
@@ -85,9 +86,10 @@ class MeteringRecord:
         buyer: buyer reference on the wire, frozen.
         state, reason: where it stands, and why, for a person.
         attempts: sends begun.
-        absorbed: a settlement has taken the quantity of a REJECTED or EXPIRED record back into
-            what is still to be billed.
+        absorbed: a settlement has taken in that the marketplace did not book what was written: of a
+            REJECTED or EXPIRED record nothing, of a CONFLICTED one its own figure.
         receipt: the marketplace's id for it.
+        request_id: the marketplace's id of the call that was answered last, for its support.
         submission: the frozen request entry, as first sent.
         accepted_quantity: the marketplace's own figure where it told one.
     """
@@ -107,6 +109,7 @@ class MeteringRecord:
     attempts: int = 0
     absorbed: bool = False
     receipt: str = ""
+    request_id: str = ""
     submission: Mapping[str, str] = field(default_factory=dict)
     accepted_quantity: Decimal | None = None
     submitted_at: datetime | None = None
@@ -126,9 +129,43 @@ class MeteringRecord:
         """Whether it counts as billed or about to be."""
         return self.state in COMMITTED_STATES
 
-    def allocated_to(self, period: BillingPeriod) -> Decimal:
-        """Metered quantity of a period that this record settles."""
-        return self.allocations.get(period, ZERO)
+    @property
+    def unabsorbed(self) -> bool:
+        """Whether the marketplace is known to hold another quantity, and no settlement knows yet."""
+        told_another = (
+            self.state is RecordState.CONFLICTED
+            and self.accepted_quantity is not None
+            and self.accepted_quantity != self.quantity
+        )
+        return not self.absorbed and (told_another or not self.committed)
+
+    def counted(self, *, absorbed: bool) -> Mapping[BillingPeriod, Decimal]:
+        """Metered quantity that counts as billed or about to be, by period.
+
+        What is known changes only with a settlement, so that its books change with its version.
+
+        Args:
+            absorbed: whether a settlement has taken in what the marketplace holds.
+        """
+        if absorbed and not self.committed:
+            return {}
+        if not absorbed or self.accepted_quantity is None:
+            return self.allocations
+        return self._accepted_allocations(self.accepted_quantity)
+
+    def _accepted_allocations(self, accepted: Decimal) -> dict[BillingPeriod, Decimal]:
+        """As written, less what was not accepted, newest period first, or more in its own period."""
+        found = dict(self.allocations)
+        missing = subtract(self.metered, multiply(accepted, self.units_per_quantity))
+        if missing < 0:
+            own = BillingPeriod.of(self.key.hour)
+            found[own] = subtract(found.get(own, ZERO), missing)
+            return found
+        for period, amount in sorted(found.items(), reverse=True):
+            taken = min(max(amount, ZERO), missing)
+            found[period] = subtract(amount, taken)
+            missing = subtract(missing, taken)
+        return found
 
     def submitted(self, submission: Mapping[str, str], *, at: datetime) -> MeteringRecord:
         """About to be sent (again). The first submission stays for ever.
@@ -164,6 +201,7 @@ class MeteringRecord:
         at: datetime,
         reason: str = "",
         receipt: str = "",
+        request_id: str = "",
         accepted_quantity: Decimal | None = None,
     ) -> MeteringRecord:
         """With its final state.
@@ -179,6 +217,7 @@ class MeteringRecord:
             state=state,
             reason=reason,
             receipt=receipt,
+            request_id=request_id,
             finished_at=at,
             accepted_quantity=accepted_quantity,
         )

@@ -26,7 +26,8 @@ class MarketplacePolicy:
         safety_margin: how long before the real deadline we stop counting on being accepted.
         flush_window: how long after an agreement's end its last usage is taken.
         max_batch: records in a call.
-        max_calls_per_second: published limit, per account and region.
+        max_calls_per_second: published limit, per account and region; where none is published, the
+            pace we keep to.
         max_quantity: greatest quantity of one record, by kind.
         decimal_places: digits after the point on a decimal dimension.
         zero_allowed: whether a record of 0 may be sent.
@@ -84,6 +85,25 @@ POLICIES = (
         },
         decimal_places=6,
         zero_allowed=True,
+    ),
+    # contracts.md §2.1.5: 24 h back, also after a cancellation, and no month end. The quantity is a
+    # double of unpublished precision and maximum: at most six decimals, and 15 significant digits,
+    # which every double keeps. No throttle is published: 5 calls a second are 450,000 records an hour.
+    MarketplacePolicy(
+        channel=Channel.AZURE,
+        valid_from=datetime(2018, 8, 31, tzinfo=UTC),
+        lateness=timedelta(hours=24),
+        month_end_grace=None,
+        safety_margin=timedelta(hours=1),
+        flush_window=timedelta(hours=24),
+        max_batch=25,
+        max_calls_per_second=5,
+        max_quantity={
+            QuantityKind.INTEGER: Decimal(999_999_999_999_999),
+            QuantityKind.DECIMAL: Decimal("999999999.999999"),
+        },
+        decimal_places=6,
+        zero_allowed=False,
     ),
 )
 

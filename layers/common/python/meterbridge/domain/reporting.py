@@ -57,6 +57,10 @@ class Answer(Protocol):
         """Its id for the record."""
 
     @property
+    def request_id(self) -> str:
+        """Its id of the call."""
+
+    @property
     def accepted_quantity(self) -> Decimal | None:
         """Its figure, where it told one."""
 
@@ -88,13 +92,14 @@ def next_record(
         raise InvariantError(f"{record.key} was answered without having been sent")
     if answer.outcome is ReportOutcome.RETRY:
         waiting = record if answer.reached else record.unsent()
-        return replace(waiting, reason=reason_of(answer))
+        return replace(waiting, reason=reason_of(answer), request_id=answer.request_id)
     state = _final_state(record, answer, had_doubt)
     return record.finished(
         state,
         at=at,
         reason="" if state is RecordState.ACCEPTED else reason_of(answer),
         receipt=answer.receipt,
+        request_id=answer.request_id,
         accepted_quantity=answer.accepted_quantity,
     )
 

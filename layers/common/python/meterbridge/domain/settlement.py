@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import islice
 
 from meterbridge.domain.agreements import Agreement, AgreementState
-from meterbridge.domain.book import Book, stays_committed
+from meterbridge.domain.book import Book, is_held
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period, live_from_at
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey
 from meterbridge.domain.offerings import Dimension
@@ -80,12 +80,12 @@ def settle(given: SettlementInput) -> Settlement:
     agreement, head = given.agreement, given.head
     live_from = first_live_period(agreement, head, given.now)
     hours = closed_hours(agreement, live_from.start, given.now, given.grace)
-    released = [
+    unabsorbed = [
         record.key
         for record in given.records
-        if not stays_committed(record, agreement) and not record.absorbed
+        if record.unabsorbed and not is_held(record, agreement)
     ]
-    absorbed = tuple(released[:MAX_ABSORBED])
+    absorbed = tuple(unabsorbed[:MAX_ABSORBED])
     books = [
         Book(
             agreement,
@@ -98,7 +98,7 @@ def settle(given: SettlementInput) -> Settlement:
         for dimension in given.dimensions
     ]
     new_records = tuple(islice(_due_records(given, hours, books), MAX_NEW_RECORDS))
-    complete = len(new_records) < MAX_NEW_RECORDS and len(released) == len(absorbed)
+    complete = len(new_records) < MAX_NEW_RECORDS and len(unabsorbed) == len(absorbed)
     next_head = _next_head(given, live_from, hours, books, movable=complete)
     changed = bool(new_records or absorbed) or _differs(next_head, head)
     return Settlement(next_head, new_records, absorbed, complete, changed)

@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from meterbridge.domain.agreements import Agreement, AgreementState, RecoveryPolicy
-from meterbridge.domain.book import stays_committed
+from meterbridge.domain.book import is_held
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import ZERO, Money, exact_sum, subtract
@@ -30,8 +30,9 @@ from meterbridge.domain.windows import BillingPeriod
 class Bucket(StrEnum):
     """Where a rated unit can be.
 
-    ACCEPTED by the marketplace. IN_FLIGHT: in a record that is pending or submitted. CONFLICTED:
-    in a record whose outcome needs a person. RELEASED: in a rejected or expired record, to be
+    ACCEPTED by the marketplace, as reported or by its own figure. IN_FLIGHT: in a record that is
+    pending or submitted. CONFLICTED: in a record whose outcome needs a person, or the next
+    settlement where the marketplace told its figure. RELEASED: in a rejected or expired record, to be
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
     decision. WRITTEN_OFF: expired, and the agreement says never to bill it. CARRIED: less than
     the marketplace can take now, to be billed later. UNBILLABLE: carried, but the agreement is
@@ -148,7 +149,8 @@ def _line(
     for record in records:
         bucket = _bucket_of(record, agreement)
         if bucket is not None:
-            buckets[bucket] = exact_sum((buckets[bucket], record.allocated_to(period)))
+            counted = record.counted(absorbed=record.absorbed).get(period, ZERO)
+            buckets[bucket] = exact_sum((buckets[bucket], counted))
     billable = total_in(period, rated.billable)
     buckets[Bucket.UNBILLABLE if unbillable else Bucket.CARRIED] = position.carried
     buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
@@ -173,8 +175,8 @@ def _bucket_of(record: MeteringRecord, agreement: Agreement) -> Bucket | None:
     if record.state in (RecordState.PENDING, RecordState.SUBMITTED):
         return Bucket.IN_FLIGHT
     if record.state is RecordState.CONFLICTED:
-        return Bucket.CONFLICTED
-    if stays_committed(record, agreement):
+        return Bucket.ACCEPTED if record.absorbed else Bucket.CONFLICTED
+    if is_held(record, agreement):
         never = agreement.recovery is RecoveryPolicy.NEVER
         return Bucket.WRITTEN_OFF if never else Bucket.EXPIRED
     return None if record.absorbed else Bucket.RELEASED

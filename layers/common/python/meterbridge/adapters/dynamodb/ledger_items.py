@@ -89,6 +89,7 @@ class RecordItem(Model):
     attempts = NumberAttribute()
     absorbed = BooleanAttribute()
     receipt = UnicodeAttribute(null=True)
+    request_id = UnicodeAttribute(null=True)
     submission = TextsAttribute(null=True)
     accepted_quantity = DecimalAttribute(null=True)
     submitted_at = MomentAttribute(null=True)
@@ -131,6 +132,7 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         attempts=record.attempts,
         absorbed=record.absorbed,
         receipt=record.receipt or None,
+        request_id=record.request_id or None,
         submission=record.submission or None,
         accepted_quantity=record.accepted_quantity,
         submitted_at=record.submitted_at,
@@ -146,7 +148,7 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
                 hour_text(key.hour),
             )
         )
-    elif not record.committed and not record.absorbed:
+    elif record.unabsorbed:
         item.pending_pk = WAITING
         item.pending_sk = f"{key.agreement_id}#{sort_key(key)}"
     return item
@@ -174,6 +176,7 @@ def record_from_item(item: RecordItem) -> MeteringRecord:
         attempts=int(item.attempts),
         absorbed=item.absorbed,
         receipt=item.receipt or "",
+        request_id=item.request_id or "",
         submission=item.submission or {},
         accepted_quantity=item.accepted_quantity,
         submitted_at=item.submitted_at,

@@ -31,6 +31,15 @@ from meterbridge.domain.settlement import MAX_NEW_RECORDS
 MAX_ACTIONS = 100
 """DynamoDB takes at most 100 actions in one transaction."""
 
+_UNABSORBED = (
+    RecordItem.state.is_in(RecordState.REJECTED.value, RecordState.EXPIRED.value)
+    | (
+        (RecordItem.state == RecordState.CONFLICTED.value)
+        & RecordItem.accepted_quantity.exists()
+        & RecordItem.pending_pk.exists()
+    )
+) & (RecordItem.absorbed == False)  # noqa: E712 - builds a condition
+
 _AFTER_RECORDS = "record$"
 _CONNECTIONS = 32
 
@@ -115,10 +124,7 @@ class LedgerStore:
                         RecordItem.pending_pk.remove(),
                         RecordItem.pending_sk.remove(),
                     ],
-                    condition=RecordItem.state.is_in(
-                        RecordState.REJECTED.value, RecordState.EXPIRED.value
-                    )
-                    & (RecordItem.absorbed == False),  # noqa: E712 - builds a condition
+                    condition=_UNABSORBED,
                 )
 
     def waiting(self) -> Iterator[str]:

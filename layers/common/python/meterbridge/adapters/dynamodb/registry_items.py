@@ -9,7 +9,7 @@
     customers            customer id    Customer                    references
     agreements           agreement id   Agreement                   ref_pk by product
     terms#<product>      customer id    terms of all agreements
-    terms@aws            license ARN    terms of all agreements
+    terms@<channel>      whom it charges  terms of all agreements
     api-keys             key id         ApiKey
     api-key#<digest>     key            ApiKey
     answers#<key id>     Idempotency-Key  Answer                    expires_at
@@ -40,6 +40,7 @@ from meterbridge.domain.meters import (
     Meter,
     ResetPeriod,
 )
+from meterbridge.domain.offerings import Channel
 
 T = TypeVar("T")
 
@@ -50,7 +51,6 @@ METER_PREFIX = "meter#"
 OFFERINGS = "offerings"
 CUSTOMERS = "customers"
 AGREEMENTS = "agreements"
-AWS_TERMS = "terms@aws"
 API_KEYS = "api-keys"
 API_KEY = "key"
 SETTINGS = "settings"
@@ -95,6 +95,11 @@ def version_sk(version: int) -> str:
 def terms_pk(product_id: str) -> str:
     """Partition of the terms of a product's customers."""
     return f"terms#{product_id}"
+
+
+def buyer_terms_pk(channel: Channel) -> str:
+    """Partition of the terms of a marketplace's buyers."""
+    return f"terms@{channel.value}"
 
 
 def by_product(kind: str, product_id: str) -> str:

@@ -36,7 +36,7 @@ class _TermsMovedError(StaleVersionError):
 
 class RegistryStore(OfferingWriter):
     """ports.Registry and RegistryAdmin. One item of `terms` guards each customer of a product, and
-    each AWS license, against two agreements for one moment."""
+    each buyer on a marketplace, against two agreements for one moment."""
 
     def agreement_page(
         self, after: str, limit: int, products: Collection[str] | None = None
@@ -209,6 +209,6 @@ def _guards(agreement: Agreement | None) -> dict[tuple[str, str], Term]:
         return {}
     term = Term(agreement.id, agreement.starts_at, agreement.ends_at)
     guards = {(items.terms_pk(agreement.product_id), agreement.customer_id): term}
-    if agreement.aws is not None:
-        guards[items.AWS_TERMS, agreement.aws.license_arn] = term
+    for buyer in agreement.buyers():
+        guards[items.buyer_terms_pk(buyer.channel), buyer.charged] = term
     return guards

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from meterbridge.adapters.marketplaces.aws_outcomes import STATUSES, Verdict, verdict_of
+from meterbridge.adapters.marketplaces.aws_outcomes import STATUSES, verdict_of
+from meterbridge.adapters.marketplaces.calls import (
+    NO_RESULT,
+    Part,
+    Verdict,
+    answered_alike,
+    submit_in_parts,
+    whole_second,
+    without_repeats,
+)
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.application.ports import ReportResult, Submission
-from meterbridge.domain.errors import InvariantError, MarketplaceError
+from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.metering_record import MeteringRecord, ReportOutcome
 from meterbridge.domain.money import plain
 from meterbridge.domain.offerings import Channel
@@ -70,7 +80,7 @@ class AwsMarketplace:
             key=record.key,
             product_id=record.product_id,
             entry={
-                "Timestamp": _whole_second(record.reported_hour_start),
+                "Timestamp": whole_second(record.reported_hour_start),
                 "Dimension": record.key.dimension,
                 "CustomerAWSAccountId": account,
                 "LicenseArn": license_arn,
@@ -88,33 +98,10 @@ class AwsMarketplace:
         if not submissions:
             return []
         _require_sendable(submissions)
-        results: list[ReportResult] = []
-        waiting = _without_repeats(submissions)
-        while waiting:
-            part = waiting.pop()
-            try:
-                verdict, answered = self._call(part)
-            except MarketplaceError as exc:
-                if not results:
-                    raise
-                unasked = [submission for part in [part, *waiting] for submission in part]
-                results += _same_for_all(
-                    unasked, Verdict(ReportOutcome.RETRY, "NotAsked", str(exc))
-                )
-                break
-            if verdict is None:
-                results += answered
-            elif verdict.splits and len(part) > 1:
-                half = len(part) // 2
-                waiting += [part[half:], part[:half]]
-            else:
-                results += _same_for_all(part, verdict)
-        if sorted(r.key for r in results) != sorted(s.key for s in submissions):
-            raise InvariantError("not exactly one result per submission")
-        return results
+        return submit_in_parts(without_repeats(submissions, _identity_of), self._call)
 
-    def _call(self, part: Sequence[Submission]) -> tuple[Verdict | None, list[ReportResult]]:
-        """One call: what its failure means, or the results."""
+    def _call(self, part: Part) -> Verdict | list[ReportResult]:
+        """One call: the results, or what its failure means."""
         self._pacer.wait()
         try:
             response = self._client.batch_meter_usage(
@@ -124,16 +111,9 @@ class AwsMarketplace:
             verdict = verdict_of(exc)
             if verdict.throttled:
                 self._pacer.throttled()
-            return verdict, []
+            return verdict
         self._pacer.answered()
-        return None, _results(part, response)
-
-
-def _whole_second(moment: datetime) -> str:
-    """The first whole second at or after the moment, but never in another hour."""
-    later = (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
-    second = later if later.hour == moment.hour else moment.replace(microsecond=0)
-    return second.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _results(part, response)
 
 
 def _moment(entry: Mapping[str, str]) -> datetime:
@@ -154,6 +134,10 @@ def _identity(entry: Mapping[str, Any], moment: datetime) -> _Identity:
     )
 
 
+def _identity_of(submission: Submission) -> _Identity:
+    return _identity(submission.entry, _moment(submission.entry))
+
+
 def _require_sendable(submissions: Sequence[Submission]) -> None:
     if len(submissions) > MAX_RECORDS:
         raise InvariantError(f"{len(submissions)} records in one batch")
@@ -167,23 +151,7 @@ def _require_sendable(submissions: Sequence[Submission]) -> None:
         raise InvariantError(f"a batch of {size} bytes")
 
 
-def _without_repeats(submissions: Sequence[Submission]) -> list[list[Submission]]:
-    """Calls in which no usage record is named twice, the last of them to be made first.
-
-    Two agreements under one licence may name the same one; AWS then says which quantity it holds.
-    """
-    parts: list[dict[_Identity, Submission]] = []
-    for submission in submissions:
-        identity = _identity(submission.entry, _moment(submission.entry))
-        part = next((part for part in parts if identity not in part), None)
-        if part is None:
-            part = {}
-            parts.append(part)
-        part[identity] = submission
-    return [list(part.values()) for part in reversed(parts)]
-
-
-def _results(part: Sequence[Submission], response: Mapping[str, Any]) -> list[ReportResult]:
+def _results(part: Part, response: Mapping[str, Any]) -> list[ReportResult]:
     """One result per submission; what the response leaves out is unknown, never a success."""
     answers = {_identity_of_echo(result): result for result in response.get("Results", [])}
     unprocessed = {
@@ -191,18 +159,16 @@ def _results(part: Sequence[Submission], response: Mapping[str, Any]) -> list[Re
     }
     results = []
     for submission in part:
-        identity = _identity(submission.entry, _moment(submission.entry))
+        identity = _identity_of(submission)
         if identity in answers:
             results.append(_result(submission, answers[identity]))
         elif identity in unprocessed:
             verdict = Verdict(ReportOutcome.RETRY, "UnprocessedRecords", "not processed by AWS")
-            results += _same_for_all([submission], verdict)
+            results += answered_alike([submission], verdict)
         else:
-            verdict = Verdict(
-                ReportOutcome.RETRY, "NoResult", "left out of the answer", reached=True
-            )
-            results += _same_for_all([submission], verdict)
-    return results
+            results += answered_alike([submission], NO_RESULT)
+    request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
+    return [replace(result, request_id=request_id) for result in results]
 
 
 def _identity_of_echo(result: Mapping[str, Any]) -> _Identity | None:
@@ -228,16 +194,3 @@ _DETAILS = {
     "DuplicateRecord": "another quantity was metered before for this hour",
     "CustomerNotSubscribed": "the buyer has no active agreement, or their AWS account is suspended",
 }
-
-
-def _same_for_all(part: Sequence[Submission], verdict: Verdict) -> list[ReportResult]:
-    return [
-        ReportResult(
-            key=submission.key,
-            outcome=verdict.outcome,
-            code=verdict.code,
-            detail=verdict.detail,
-            reached=verdict.reached,
-        )
-        for submission in part
-    ]

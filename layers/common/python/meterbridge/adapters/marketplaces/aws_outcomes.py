@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -16,6 +14,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from meterbridge.adapters.marketplaces.calls import Verdict
 from meterbridge.domain.errors import MarketplaceError
 from meterbridge.domain.metering_record import ReportOutcome
 
@@ -25,25 +24,6 @@ STATUSES = {
     "CustomerNotSubscribed": ReportOutcome.NOT_ENTITLED,
 }
 """`UsageRecordResultStatus` of one record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the failure of a whole call means.
-
-    Attributes:
-        outcome: for every record of the call, if it cannot be split.
-        reached: False where surely nothing of the call was booked.
-        splits: one record may be the cause: send halves until it is alone.
-        throttled: the call came too soon.
-    """
-
-    outcome: ReportOutcome
-    code: str
-    detail: str
-    reached: bool = False
-    splits: bool = False
-    throttled: bool = False
 
 
 _REFUSALS = {

@@ -10,6 +10,7 @@ _SHARE = 0.98
 
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
+_LONGEST_ASKED_PAUSE = 30.0
 
 
 class CallPacer:
@@ -51,12 +52,17 @@ class CallPacer:
         if start > now:
             self._sleep(start - now)
 
-    def throttled(self) -> None:
-        """A call was refused for coming too soon."""
+    def throttled(self, at_least: float = 0) -> None:
+        """A call was refused for coming too soon.
+
+        Args:
+            at_least: seconds that the marketplace asks to wait; more than 30 are not waited here.
+        """
         with self._lock:
             pause = min(_FIRST_PAUSE * 2**self._throttled_in_a_row, _LONGEST_PAUSE)
             self._throttled_in_a_row += 1
-            resume = self._monotonic() + pause * (0.5 + self._jitter() / 2)
+            asked = min(at_least, _LONGEST_ASKED_PAUSE)
+            resume = self._monotonic() + max(pause * (0.5 + self._jitter() / 2), asked)
             self._next_start = max(self._next_start, resume)
 
     def answered(self) -> None:

@@ -1,0 +1,286 @@
+"""Usage events and Entra's token endpoint on the wire: paths, JSON, tokens, headers, errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sandbox.marketplaces.azure.administration import Administration
+from sandbox.marketplaces.azure.catalog import GUID
+from sandbox.marketplaces.azure.errors import AzureError, Status, TokenError, bad_argument
+from sandbox.marketplaces.azure.events import read_batch, read_json
+from sandbox.marketplaces.azure.metering import AzureMetering, Result
+from sandbox.marketplaces.azure.settings import AzureSettings
+from sandbox.marketplaces.azure.tokens import Token, Tokens, discovery
+from sandbox.marketplaces.azure.usage_report import usage_rows
+from sandbox.marketplaces.azure.wire import labels, logged, to_wire
+from sandbox.marketplaces.billed import BilledRecord
+from sandbox.marketplaces.clock import real_time
+from sandbox.marketplaces.exchange import (
+    SIGN_IN,
+    Answer,
+    Call,
+    Controlled,
+    Json,
+    Refusal,
+    RefusalKind,
+    Request,
+)
+from sandbox.marketplaces.journal import Fact
+from sandbox.marketplaces.throttle import TokenBucket
+
+API_VERSION = "2018-08-31"
+_OPERATIONS = {
+    ("POST", "/api/usageEvent"): "usageEvent",
+    ("POST", "/api/batchUsageEvent"): "batchUsageEvent",
+    ("GET", "/api/usageEvents"): "usageEvents",
+}
+_TOKEN = re.compile(r"/[^/]+/oauth2/(v2\.0/)?token")
+_DISCOVERY = re.compile(r"/(?P<tenant>[^/]+)/v2\.0/\.well-known/openid-configuration")
+_IDS = ("x-ms-requestid", "x-ms-correlationid")
+_REFUSALS = {
+    RefusalKind.INTERNAL_ERROR: ("InternalServerError", 500, "An internal error occurred."),
+    RefusalKind.THROTTLED: ("TooManyRequests", 429, "Too many requests."),
+    RefusalKind.UNAVAILABLE: ("ServiceUnavailable", 503, "The service is unavailable."),
+    RefusalKind.NAMED: ("", 400, "Refused on order."),
+}
+
+
+class AzureMarketplace:
+    """Azure Marketplace's metering API, and the directory that lets in.
+
+    Args:
+        settings: Policy to begin with, and to return to on a reset.
+        wall: Real time, for tokens, and for a quota that is set to follow it.
+    """
+
+    name = "azure"
+
+    def __init__(
+        self, settings: AzureSettings | None = None, *, wall: Callable[[], datetime] = real_time
+    ) -> None:
+        self._initial = settings or AzureSettings()
+        self._wall = wall
+        self._begin()
+
+    def _begin(self) -> None:
+        self._metering = AzureMetering(self._initial)
+        self._tokens = Tokens(self._wall)
+        self._administration = Administration(self._metering, self._tokens)
+        self._buckets: dict[int, TokenBucket] = {}
+
+    def claims(self, request: Request) -> bool:
+        """The metering API under `/api`, and a tenant's token endpoints."""
+        paths = {path for _, path in _OPERATIONS}
+        return request.path in paths or _is_sign_in(request.path)
+
+    def describe(self, request: Request) -> Call:
+        """Labels each event with its resource, plan and dimension."""
+        if _is_sign_in(request.path):
+            return Call(self.name, SIGN_IN)
+        operation = request.path.rpartition("/")[2]
+        try:
+            body = read_json(request.body)
+        except AzureError:
+            return Call(self.name, operation)
+        if operation == "batchUsageEvent":
+            body = body.get("request") if isinstance(body, dict) else None
+        records = body if isinstance(body, list) else [body]
+        return Call(self.name, operation, tuple(labels(row) for row in records))
+
+    def answer(self, request: Request, *, now: datetime, unprocessed: frozenset[int]) -> Answer:
+        """Serves one call."""
+        if _is_sign_in(request.path):
+            return self._sign_in(request)
+        try:
+            return self._serve(request, now, unprocessed)
+        except AzureError as error:
+            return self._refused(error, request.headers)
+
+    def _sign_in(self, request: Request) -> Answer:
+        base_url = f"http://{request.headers.get('host', '')}"
+        found = _DISCOVERY.fullmatch(request.path)
+        if found is not None:
+            return _answer(200, discovery(found["tenant"], f"https{base_url[4:]}"), "Success", {})
+        lifetime = self._metering.settings.seconds("token")
+        try:
+            body = self._tokens.grant(request.path, base_url, request.body, lifetime)
+        except TokenError as error:
+            refused = {
+                "error": error.error,
+                "error_description": f"AADSTS{error.number}: {error.message}",
+                "error_codes": [error.number],
+            }
+            return _answer(error.status, refused, error.error, {})
+        return _answer(200, body, "Success", {})
+
+    def _serve(self, request: Request, now: datetime, unprocessed: frozenset[int]) -> Answer:
+        operation = _OPERATIONS.get((request.method, request.path))
+        if operation is None:
+            raise AzureError(404, "NotFound", "The method is not served there.")
+        token = self._admitted(request)
+        self._check_quota(now)
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        if query.get("api-version") != API_VERSION:
+            raise bad_argument(f"The api-version must be {API_VERSION}.", "api-version")
+        if operation == "usageEvents":
+            return _answer(200, usage_rows(self._metering, query), "Success", request.headers)
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise AzureError(415, "UnsupportedMediaType", "The content must be application/json.")
+        if operation == "usageEvent":
+            return self._one(request, token, now, unprocessed)
+        rows = read_batch(request.body, self._metering.settings)
+        results = self._metering.meter(
+            rows, client_id=token.client_id, now=now, unprocessed=unprocessed
+        )
+        listed = [to_wire(result, now) for result in results]
+        if self._metering.settings.result_order == "reversed":
+            listed.reverse()
+        body = {"count": len(listed), "result": listed}
+        return _metered(200, body, "Success", request.headers, results)
+
+    def _one(
+        self, request: Request, token: Token, now: datetime, unprocessed: frozenset[int]
+    ) -> Answer:
+        (result,) = self._metering.meter(
+            [read_json(request.body)], client_id=token.client_id, now=now, unprocessed=unprocessed
+        )
+        body = to_wire(result, now)
+        match result.status:
+            case Status.ACCEPTED:
+                return _metered(200, body, "Success", request.headers, [result])
+            case Status.DUPLICATE:
+                return _metered(409, body["error"], "Conflict", request.headers, [result])
+            case Status.RESOURCE_NOT_AUTHORIZED:
+                raise AzureError(403, "Forbidden", result.message)
+            case Status.ERROR:
+                raise AzureError(500, "InternalServerError", result.message)
+        detail = {
+            "message": result.message,
+            "target": result.target,
+            "code": result.status.value,
+        }
+        whole = {
+            "message": "One or more errors have occurred.",
+            "target": "usageEventRequest",
+            "details": [detail],
+            "code": "BadArgument",
+        }
+        return _metered(400, whole, result.status.value, request.headers, [result])
+
+    def _admitted(self, request: Request) -> Token:
+        token = self._tokens.holder(request.headers.get("authorization", ""))
+        if token is None:
+            status = self._metering.settings.bad_token_status
+            code = "Unauthorized" if status == 401 else "Forbidden"
+            raise AzureError(status, code, "The token is missing, expired or for others.")
+        return token
+
+    def _check_quota(self, now: datetime) -> None:
+        rate = self._metering.settings.calls_per_second
+        if rate == 0:
+            return
+        at = self._wall() if self._metering.settings.throttle_clock == "wall" else now
+        if not self._buckets.setdefault(rate, TokenBucket(rate, at)).take(at):
+            raise AzureError(429, "TooManyRequests", "Too many requests.")
+
+    def refuse(self, refusal: Refusal) -> Answer:
+        """An injected refusal, by default under Microsoft's own names."""
+        code, status, message = _REFUSALS[refusal.kind]
+        error = AzureError(
+            refusal.status or status, refusal.code or code, refusal.message or message
+        )
+        return self._refused(error, {})
+
+    def _refused(self, error: AzureError, headers: Mapping[str, str]) -> Answer:
+        body = {"message": error.message, "target": error.target, "code": error.code}
+        answer = _answer(error.status, body, error.code, headers)
+        seconds = self._metering.settings.retry_after_seconds
+        if error.status != 429 or not seconds:
+            return answer
+        retry = {**answer.headers, "Retry-After": str(seconds)}
+        return Answer(answer.status, answer.body, retry, answer.outcome)
+
+    def control(self, method: str, path: Sequence[str], body: Json, now: datetime) -> Controlled:
+        """Registrations, cancellations and settings."""
+        return self._administration.serve(method, path, body, now)
+
+    def billed(self) -> list[BilledRecord]:
+        """Everything on the bill, in the order of acceptance."""
+        return list(self._metering.bill.values())
+
+    def warnings(self) -> list[str]:
+        """Nothing can be billed twice here."""
+        return []
+
+    def replay(self, fact: Fact) -> None:
+        """Takes back a row of the bill, a registration or a setting."""
+        if fact["kind"] == "billed":
+            self._metering.put_back(BilledRecord.from_json(fact["record"]))
+        else:
+            self._administration.replay(fact)
+
+    def reset(self, *, keep_setup: bool) -> list[Fact]:
+        """Empties the bill, and unless the set-up is kept, registrations and settings."""
+        self._metering.bill.clear()
+        self._buckets.clear()
+        if keep_setup:
+            return self._administration.facts()
+        self._begin()
+        return []
+
+
+def _is_sign_in(path: str) -> bool:
+    return bool(_TOKEN.fullmatch(path) or _DISCOVERY.fullmatch(path))
+
+
+def _metered(
+    status: int,
+    body: Json,
+    outcome: str,
+    headers: Mapping[str, str],
+    results: Sequence[Result],
+) -> Answer:
+    answer = _answer(status, body, outcome, headers)
+    return Answer(
+        status=answer.status,
+        body=answer.body,
+        headers=answer.headers,
+        outcome=outcome,
+        records=tuple(logged(result) for result in results),
+        facts=tuple(
+            {"kind": "billed", "record": result.billed.to_json()}
+            for result in results
+            if result.billed is not None
+        ),
+    )
+
+
+def _answer(status: int, body: Any, outcome: str, headers: Mapping[str, str]) -> Answer:
+    """An answer with the caller's request and correlation ids, or new ones."""
+    ids = {name: headers.get(name, "") for name in _IDS}
+    return Answer(
+        status=status,
+        body=json.dumps(body, default=_number).encode(),
+        headers={
+            "Content-Type": "application/json; charset=utf-8",
+            **{
+                name: given if GUID.fullmatch(given) else str(uuid.uuid4())
+                for name, given in ids.items()
+            },
+        },
+        outcome=outcome,
+    )
+
+
+def _number(value: object) -> float:
+    """A quantity goes out as the double that it is."""
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} does not go out")

@@ -1,0 +1,178 @@
+"""What the adapters' common suite needs to know of each marketplace: a buyer's words, and no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+from unittest.mock import patch
+
+from builders import at, metering_record
+from meterbridge.adapters.marketplaces.aws import AwsMarketplace
+from meterbridge.adapters.marketplaces.aws_seller_account import metering_client
+from meterbridge.adapters.marketplaces.azure import AzureMarketplace, connection_pool
+from meterbridge.adapters.marketplaces.azure_credentials import AzureApp, AzureTokens, by_secret
+from meterbridge.adapters.marketplaces.pacing import CallPacer
+from meterbridge.application.ports import Marketplace
+from meterbridge.domain.agreements import AwsBuyerReference, AzureBuyerReference
+from meterbridge.domain.metering_record import MeteringRecord
+from meterbridge.domain.offerings import Channel
+from sandbox.marketplaces.client import SandboxControl
+
+DIMENSIONS = [f"d{number:02d}" for number in range(30)]
+BUYERS = ("agr_1", "agr_2")
+TENANT = "11111111-2222-4333-8444-555555555555"
+APP_ID = "22222222-2222-4333-8444-555555555555"
+
+
+def unpaced() -> CallPacer:
+    """Calls as fast as the test can."""
+    return CallPacer(10_000, monotonic=lambda: 0.0, sleep=lambda _: None, jitter=lambda: 0.0)
+
+
+class MarketplaceSetup(Protocol):
+    """One marketplace in the sandbox, with two buyers and thirty dimensions.
+
+    Attributes:
+        unknown_dimension: its word for a dimension that is not listed.
+        tells_accepted_quantity: whether a conflict tells the quantity that holds the hour.
+    """
+
+    channel: Channel
+    unknown_dimension: str
+    tells_accepted_quantity: bool
+
+    def register(self, control: SandboxControl) -> None:
+        """Registers the buyers, and lets the seller in."""
+
+    def connected(self, url: str, *, nobody_listens: bool = False) -> Any:
+        """A context with the adapter; where nobody listens it is let in all the same."""
+
+    def terms(self, agreement_id: str) -> dict[str, Any]:
+        """Channel and buyer of an agreement."""
+
+    def reference(self, agreement_id: str) -> str:
+        """The agreement on the sandbox's bill."""
+
+    def suspend(self, control: SandboxControl, agreement_id: str) -> None:
+        """The buyer does not pay."""
+
+    def lock_out(self, control: SandboxControl) -> None:
+        """The seller's credentials are worth nothing any more."""
+
+
+class AwsSetup:
+    channel = Channel.AWS
+    unknown_dimension = "InvalidUsageDimensionException"
+    tells_accepted_quantity = False
+    account = "111122223333"
+
+    def register(self, control: SandboxControl) -> None:
+        control.clear_faults()
+        control.aws.configure(calls_per_second=0)
+        control.aws.register_product("prodcode123", DIMENSIONS)
+        for buyer in BUYERS:
+            control.aws.register_agreement(
+                product_code="prodcode123",
+                account_id=self.account,
+                license_arn=self.reference(buyer),
+                start=at("2026-11-01T00"),
+            )
+
+    @contextmanager
+    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+        address = {
+            "AWS_ENDPOINT_URL_MARKETPLACE_METERING": "http://127.0.0.1:9"
+            if nobody_listens
+            else url,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+        }
+        with patch.dict(os.environ, address):
+            client = metering_client("us-east-1")
+        yield AwsMarketplace(client, unpaced())
+        client.close()
+
+    def terms(self, agreement_id: str) -> dict[str, Any]:
+        return {"aws": AwsBuyerReference(self.account, self.reference(agreement_id))}
+
+    def reference(self, agreement_id: str) -> str:
+        return f"arn:aws:license-manager::444455556666:license:l-{agreement_id}"
+
+    def suspend(self, control: SandboxControl, agreement_id: str) -> None:
+        control.aws.suspend_agreement(self.reference(agreement_id))
+
+    def lock_out(self, control: SandboxControl) -> None:
+        control.inject("error", count=None, code="AccessDeniedException", status=400)
+
+
+class AzureSetup:
+    channel = Channel.AZURE
+    unknown_dimension = "InvalidDimension"
+    tells_accepted_quantity = True
+
+    def register(self, control: SandboxControl) -> None:
+        control.azure.register_app(TENANT, APP_ID, client_secret="s3cret")
+        control.azure.register_offer("llm", {"gold": DIMENSIONS}, app_id=APP_ID)
+        for buyer in BUYERS:
+            control.azure.register_subscription(
+                self.reference(buyer), offer_id="llm", plan_id="gold"
+            )
+
+    @contextmanager
+    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+        pool = connection_pool(8)
+        tokens = AzureTokens(by_secret(AzureApp(TENANT, APP_ID, url), KeptSecret("s3cret")))
+        endpoint = "http://127.0.0.1:9" if nobody_listens else url
+        yield AzureMarketplace(pool, tokens, unpaced(), endpoint=endpoint)
+        tokens.close()
+        pool.clear()
+
+    def terms(self, agreement_id: str) -> dict[str, Any]:
+        buyer = AzureBuyerReference("gold", resource_id=self.reference(agreement_id))
+        return {"channel": Channel.AZURE, "aws": None, "azure": buyer}
+
+    def reference(self, agreement_id: str) -> str:
+        return f"6f1c2f4e-0000-4000-8000-{BUYERS.index(agreement_id):012d}"
+
+    def suspend(self, control: SandboxControl, agreement_id: str) -> None:
+        control.azure.suspend(self.reference(agreement_id))
+
+    def lock_out(self, control: SandboxControl) -> None:
+        control.azure.register_app(TENANT, APP_ID, client_secret="another")
+        control.azure.revoke_tokens()
+
+
+class KeptSecret:
+    """A secret that can be replaced."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.reads = 0
+
+    def read(self) -> str:
+        self.reads += 1
+        return self.text
+
+
+SETUPS: Mapping[str, MarketplaceSetup] = {"aws": AwsSetup(), "azure": AzureSetup()}
+
+
+def setup_record(
+    setup: MarketplaceSetup, code: str, quantity: str, agreement_id: str = "agr_1", **changes: Any
+) -> MeteringRecord:
+    """A record as a settlement of that agreement writes it."""
+    (buyer,) = (value for value in setup.terms(agreement_id).values() if hasattr(value, "charged"))
+    return metering_record(
+        agreement_id=agreement_id,
+        code=code,
+        quantity=quantity,
+        channel=setup.channel,
+        buyer={name: text for name, text in _fields(buyer).items() if text},
+        **changes,
+    )
+
+
+def _fields(buyer: Any) -> dict[str, str]:
+    return {name: getattr(buyer, name) for name in buyer.__slots__}
