@@ -110,3 +110,26 @@ def test_only_the_azure_function_waits_for_azure_identity_to_be_imported() -> No
     assert [path for path, names in found.items() if credentials in names] == [
         "functions/report_usage_azure/handler.py"
     ]
+
+
+def reached_from(path: Path, roots: tuple[Path, ...]) -> set[str]:
+    """Names that a module imports, and that the modules of the project it imports do."""
+    names: set[str] = set()
+    waiting = [path]
+    while waiting:
+        new = imported(waiting.pop()) - names
+        names |= new
+        places = [root / name.replace(".", "/") for root in roots for name in new]
+        files = [place.with_suffix(".py") for place in places]
+        files += [place / "__init__.py" for place in places]
+        waiting += [file for file in files if file.exists()]
+    return names
+
+
+def test_only_functions_that_fold_or_list_events_wait_for_numpy_to_be_imported() -> None:
+    roots = (ROOT / "layers/common/python", ROOT / "functions")
+    assert {
+        path.parent.name
+        for path in (ROOT / "functions").glob("*/handler.py")
+        if "numpy" in reached_from(path, roots)
+    } == {"aggregate_usage", "close_windows", "manage"}
