@@ -23,6 +23,7 @@ from meterbridge.domain.meter_states import (
 )
 from meterbridge.domain.meters import MAX_GROUPS, Aggregation, Meter
 from meterbridge.domain.money import plain
+from meterbridge.domain.run_sums import RunTotals, WholeTotals
 
 Order = tuple[int, str, str]
 
@@ -63,14 +64,14 @@ class Accumulator:
 class Batch(NamedTuple):
     """Columns of values. `numbers[code]` is the customer, or customer and group, of a value.
 
-    `totals`, where it is known, is what COUNT or SUM makes of the batch, by code.
+    `totals`, where it is known, is what COUNT or SUM makes of the batch.
     """
 
     codes: Sequence[int]
     numbers: Sequence[int]
     values: Sequence[Any]
     orders: Sequence[Order]
-    totals: Mapping[int, Number] | None
+    totals: RunTotals | None
 
 
 class _Groups:
@@ -120,43 +121,41 @@ class _Builder(Protocol):
 
 class _Counts:
     def __init__(self) -> None:
-        self.by_number: dict[int, Number] = {}
+        self._totals = WholeTotals()
 
     def add(self, batch: Batch) -> None:
-        counts = Counter(batch.codes) if batch.totals is None else batch.totals
-        _add_to(self.by_number, batch.numbers, counts)
+        if batch.totals is not None:
+            self._totals.add_runs(batch.totals)
+        else:
+            self._totals.add(batch.numbers, Counter(batch.codes))
+
+    def by_number(self) -> Mapping[int, Number]:
+        return self._totals.by_number()
 
     def states(self) -> Iterator[tuple[int, MeterState]]:
-        for number, events in self.by_number.items():
+        for number, events in self.by_number().items():
             yield number, CountState(int(events))
 
 
 class _Sums:
     def __init__(self) -> None:
-        self.by_number: dict[int, Number] = {}
+        self._totals = WholeTotals()
 
     def add(self, batch: Batch) -> None:
-        totals = batch.totals
-        if totals is None:
-            totals = dict.fromkeys(batch.codes, 0)
-            for code, value in zip(batch.codes, batch.values, strict=True):
-                totals[code] += value
-        _add_to(self.by_number, batch.numbers, totals)
+        if batch.totals is not None:
+            self._totals.add_runs(batch.totals)
+            return
+        totals: dict[int, Number] = dict.fromkeys(batch.codes, 0)
+        for code, value in zip(batch.codes, batch.values, strict=True):
+            totals[code] += value
+        self._totals.add(batch.numbers, totals)
+
+    def by_number(self) -> Mapping[int, Number]:
+        return self._totals.by_number()
 
     def states(self) -> Iterator[tuple[int, MeterState]]:
-        for number, total in self.by_number.items():
+        for number, total in self.by_number().items():
             yield number, SumState(_tidy(total))
-
-
-def _add_to(
-    by_number: dict[int, Number], numbers: Sequence[int], totals: Mapping[int, Number]
-) -> None:
-    for code, total in totals.items():
-        number = numbers[code]
-        try:
-            by_number[number] += total
-        except KeyError:
-            by_number[number] = total
 
 
 class _Averages:
@@ -169,8 +168,9 @@ class _Averages:
         self._counts.add(batch)
 
     def states(self) -> Iterator[tuple[int, MeterState]]:
-        for number, total in self._sums.by_number.items():
-            events = int(self._counts.by_number[number])
+        counts = self._counts.by_number()
+        for number, total in self._sums.by_number().items():
+            events = int(counts[number])
             yield number, AverageState(_tidy(total), events)
 
 

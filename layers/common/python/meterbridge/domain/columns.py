@@ -168,11 +168,10 @@ def unpack_texts(column: TextColumn, raw: bytes, rows: int) -> list[str]:
     return values
 
 
-def unpack_named(column: Named, raw: bytes, rows: int) -> tuple[list[str], list[int]]:
-    """The distinct strings of a column, and which of them each row has."""
+def unpack_names(column: Named, raw: bytes) -> tuple[list[str], bytes]:
+    """The distinct strings of a column, and, packed, which of them each row has."""
     split = size_of(column.names, column.count)
-    names = unpack_texts(column.names, raw[:split], column.count)
-    return names, unpack_ints(column.codes, raw[split:], rows)
+    return unpack_texts(column.names, raw[:split], column.count), raw[split:]
 
 
 def text_key(text: str) -> bytes:
@@ -273,8 +272,8 @@ def unpack_values(column: Column, raw: bytes, rows: int) -> list[Any]:
                 for value in unpack_ints(column.ints, raw, rows)
             ]
         case Named():
-            names, codes = unpack_named(column, raw, rows)
-            return list(map(names.__getitem__, codes))
+            names, codes = unpack_names(column, raw)
+            return list(map(names.__getitem__, unpack_ints(column.codes, codes, rows)))
         case _:
             return unpack_texts(column, raw, rows)
 

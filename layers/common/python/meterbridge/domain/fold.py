@@ -132,9 +132,8 @@ class PartitionFold:
         rows = EventRows(group, new.kept, self._slots_of(new.subject_names))
         if not len(rows):
             return
-        self._customers.setdefault(group.product_id, set()).update(
-            map(rows.slots.__getitem__, rows.counts)
-        )
+        customers = self._customers.setdefault(group.product_id, set())
+        customers.update(rows.counts.numbers.tolist())
         measurements = self._matcher.of(group.product_id, group.type)
         measured = [measurement.take(rows) for measurement in measurements]
         for measurement, taken in zip(measurements, measured, strict=True):

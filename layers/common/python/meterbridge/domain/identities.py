@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NamedTuple
 
+import numpy as np
 import zstandard
 
 from meterbridge.domain.event_values import same
+from meterbridge.domain.fingerprint_set import FingerprintSet, Marks
 from meterbridge.domain.fingerprints import fingerprints
 from meterbridge.domain.segments import EventGroup, decode
 
@@ -94,14 +96,13 @@ class Identities:
     def __init__(self, fingerprints_of: Callable[[EventGroup], array[int]] = fingerprints) -> None:
         self._fingerprints_of = fingerprints_of
         self._decompressor = zstandard.ZstdDecompressor()
-        self._seen: defaultdict[str, set[int]] = defaultdict(set)
+        self._seen: defaultdict[str, FingerprintSet] = defaultdict(FingerprintSet)
         self._bodies: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
-        self._marks: dict[_Place, tuple[str, array[int]]] = {}
+        self._marks: dict[_Place, tuple[str, Marks]] = {}
         self._tallies: list[_Tally] = []
         self._suspects: dict[_Place, list[int]] = {}
         self._suspected = 0
-        self._searched = 0
         self._sharing: dict[Identity, _Content] = {}
 
     @property
@@ -142,7 +143,7 @@ class Identities:
             new = []
             for row, event in zip(rows, _contents(group, rows), strict=True):
                 identity = event[0]
-                first: _Content | None = firsts[product_id, marks[row]]
+                first: _Content | None = firsts[product_id, int(marks[row])]
                 if first is None or first[0] != identity:
                     first = self._sharing.get(identity)
                 if first is None:
@@ -171,63 +172,38 @@ class Identities:
         return distinct, duplicates, conflicts
 
     def _new(self, group: EventGroup, place: _Place) -> Sequence[bool] | None:
-        marks = self._fingerprints_of(group)
-        seen = self._seen[group.product_id]
-        before = len(seen)
-        known: set[int] | None = None
-        if self._searched > before and not seen.isdisjoint(marks):
-            known = seen.intersection(marks)
-        seen.update(marks)
-        grown = len(seen) - before
-        if grown < len(marks) and known is None:
-            known = self._search(group.product_id, set(marks), grown)
+        marks = np.frombuffer(self._fingerprints_of(group), np.uint64)
         self._marks[place] = group.product_id, marks
+        known = self._seen[group.product_id].add(marks)
         if known is None:
             return None
-        new = []
-        for mark in marks:
-            new.append(mark not in known)
-            known.add(mark)
-        suspects = [row for row, is_new in enumerate(new) if not is_new]
+        suspects = np.flatnonzero(known).tolist()
         self._suspects[place] = suspects
         self._suspected += len(suspects)
+        new: list[bool] = (~known).tolist()
         return new
-
-    def _search(self, product_id: str, marks: set[int], grown: int) -> set[int]:
-        """Those of the marks that came before, `grown` having been new; latest segments first.
-
-        Repeats are seldom and soon, so it is cheaper to look for them when there are some than to
-        ask for every event. Where that is not so, `_searched` grows and events are asked for first.
-        """
-        found: set[int] = set()
-        for owner, earlier in reversed(self._marks.values()):
-            if len(found) == len(marks) - grown:
-                break
-            if owner == product_id:
-                found |= marks.intersection(earlier)
-                self._searched += len(earlier)
-        return found
 
     def _first_contents(
         self, suspects: Mapping[_Place, Sequence[int]]
     ) -> dict[tuple[str, int], _Content]:
         """The first event with the fingerprint of each suspect, by product and fingerprint."""
-        wanted: defaultdict[str, set[int]] = defaultdict(set)
+        wanted: defaultdict[str, FingerprintSet] = defaultdict(FingerprintSet)
         for place, rows in suspects.items():
             product_id, marks = self._marks[place]
-            wanted[product_id].update(map(marks.__getitem__, rows))
+            wanted[product_id].add(marks[rows])
         found: dict[tuple[str, int], _Content] = {}
         for place, (product_id, marks) in self._marks.items():
-            hits = wanted[product_id].intersection(marks)
-            if hits:
-                wanted[product_id] -= hits
+            if product_id not in wanted:
+                continue
+            rows = np.flatnonzero(wanted[product_id].has(marks)).tolist()
+            row_of: dict[tuple[str, int], int] = {}
+            for row, mark in zip(rows, marks[rows].tolist(), strict=True):
+                if (product_id, mark) not in found:
+                    row_of.setdefault((product_id, mark), row)
+            if row_of:
                 group = decode(self._bodies[place.segment], self._decompressor).groups[place.group]
-                row_of: dict[int, int] = {}
-                for row, mark in enumerate(marks):
-                    if mark in hits:
-                        row_of.setdefault(mark, row)
                 contents = _contents(group, list(row_of.values()))
-                found.update(zip(zip(repeat(product_id), row_of), contents, strict=True))
+                found.update(zip(row_of, contents, strict=True))
         return found
 
 

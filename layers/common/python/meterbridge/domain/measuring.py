@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import compress
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from meterbridge.domain.event_filters import path_keys, predicate
 from meterbridge.domain.event_values import (
     MISSING,
-    Number,
     Reason,
     digests_of,
     group_texts,
@@ -21,6 +21,7 @@ from meterbridge.domain.event_values import (
 )
 from meterbridge.domain.events import EPOCH, MICROSECOND
 from meterbridge.domain.meters import Aggregation, Meter
+from meterbridge.domain.run_sums import Mask, Runs, RunTotals, whole_numbers
 from meterbridge.domain.segments import EventGroup
 
 _T = TypeVar("_T")
@@ -53,15 +54,29 @@ class EventRows:
         return self._of(self._group.subject_codes)
 
     @cached_property
-    def counts(self) -> Mapping[int, int]:
-        """How many events each code has."""
-        return self._group.subject_counts if self._kept is None else Counter(self.codes)
+    def _runs(self) -> Runs:
+        group = self._group
+        packed = whole_numbers(*group.packed_subject_codes)
+        codes = np.array(group.subject_codes) if packed is None else packed[0][group.rows]
+        return Runs(codes if self._mask is None else codes[self._mask], self.slots)
 
-    def sums(self, path: Keys) -> Mapping[int, int] | None:
-        """The sum of the values at a path for each code, if there is a short cut to it."""
-        if self._kept is not None or len(path) != 1:
+    @cached_property
+    def _mask(self) -> Mask | None:
+        return None if self._kept is None else np.array(self._kept)
+
+    @property
+    def counts(self) -> RunTotals:
+        """How many events each customer has."""
+        return self._runs.lengths
+
+    def sums(self, path: Keys) -> RunTotals | None:
+        """The sum of the values at a path for each customer, if there is a short cut to it."""
+        packed = self._group.packed_whole(path[0]) if len(path) == 1 else None
+        found = None if packed is None else whole_numbers(*packed, len(self._group))
+        if found is None:
             return None
-        return self._group.whole_sums(path[0])
+        values, bound = found
+        return self._runs.sums(values if self._mask is None else values[self._mask], bound)
 
     @cached_property
     def times(self) -> Sequence[int]:
@@ -99,8 +114,9 @@ class Measured:
     """What one meter takes from a batch.
 
     Attributes:
-        codes: for each event taken, where the number of its subject is in `slots`.
-        totals: what COUNT or SUM makes of the batch, by code, where there is a short cut to it.
+        totals: what COUNT or SUM makes of the batch, where there is a short cut to it.
+        codes: for each event taken, where the number of its subject is in `slots`; empty with
+            totals.
         values: for each event taken: a number, or a digest (UNIQUE_COUNT); empty with totals.
         groups: for each event taken, its group; None without group-by.
         orders: for each event taken; None where the order does not matter.
@@ -108,9 +124,9 @@ class Measured:
         faults: rows whose value cannot be metered. They are not taken.
     """
 
+    totals: RunTotals | None
     codes: Sequence[int]
     slots: Sequence[int]
-    totals: Mapping[int, Number] | None
     values: Sequence[Any]
     groups: Sequence[Group] | None
     orders: Sequence[tuple[int, str, str]] | None
@@ -150,9 +166,9 @@ class Measurement:
             texts = [group_texts(_compressed(rows.at(path), taken)) for path in self._groups]
             groups = list(zip(*texts, strict=True))
         return Measured(
-            codes=_compressed(rows.codes, taken),
-            slots=rows.slots,
             totals=totals,
+            codes=() if totals is not None else _compressed(rows.codes, taken),
+            slots=rows.slots,
             values=values,
             groups=groups,
             orders=_compressed(rows.orders, taken) if self._ordered else None,
@@ -160,7 +176,7 @@ class Measurement:
             faults=faults,
         )
 
-    def _totals(self, rows: EventRows) -> Mapping[int, Number] | None:
+    def _totals(self, rows: EventRows) -> RunTotals | None:
         if self.meter.aggregation is Aggregation.COUNT:
             return rows.counts
         return rows.sums(self._value) if self.meter.aggregation is Aggregation.SUM else None

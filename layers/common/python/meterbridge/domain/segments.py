@@ -11,7 +11,6 @@ then by arrival. Subjects, sources and times are columns of the segment, ids and
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cached_property
 from typing import Any
 from zlib import crc32
@@ -28,7 +27,7 @@ from meterbridge.domain.columns import (
     Uuids,
     size_of,
     text_keys,
-    unpack_named,
+    unpack_names,
     unpack_texts,
     unpack_values,
 )
@@ -70,9 +69,17 @@ class _Shared:
 
     def __init__(self, header: Header, reader: Reader) -> None:
         self.size = header.rows
-        self.subject_names, self.subject_codes = _named(header.subjects, reader, header.rows)
-        self.source_names, self.source_codes = _named(header.sources, reader, header.rows)
+        self.subject_names, self.packed_subject_codes = _named(header.subjects, reader, self.size)
+        self.source_names, self._packed_source_codes = _named(header.sources, reader, self.size)
         self._times = header.times, reader.take(size_of(header.times, header.rows))
+
+    @cached_property
+    def subject_codes(self) -> list[int]:
+        return unpack_ints(*self.packed_subject_codes)
+
+    @cached_property
+    def source_codes(self) -> list[int]:
+        return unpack_ints(*self._packed_source_codes)
 
     @cached_property
     def times(self) -> list[int]:
@@ -172,35 +179,19 @@ class EventGroup:
         column, raw = self._ids
         return raw if isinstance(column, Uuids) else None
 
-    @cached_property
-    def subject_counts(self) -> Counter[int]:
-        """How many events each subject code has, in order of appearance."""
-        return Counter(self.subject_codes)
+    @property
+    def packed_subject_codes(self) -> tuple[Ints, bytes, int]:
+        """`subject_codes` of the whole segment, packed, and how many they are."""
+        return self._shared.packed_subject_codes
 
     def is_whole(self, key: str) -> bool:
         """Whether all values under a top-level data key are known to be 64-bit integers."""
         return isinstance(self._packed[key][0], Ints)
 
-    def whole_sums(self, key: str) -> dict[int, int] | None:
-        """The sum of the values under a key for each subject code, from the packed numbers.
-
-        Returns None where the values are not all 64-bit integers.
-        """
+    def packed_whole(self, key: str) -> tuple[Ints, bytes] | None:
+        """The values under a top-level data key, packed; None where `is_whole` is not so."""
         column, raw = self._packed.get(key, (None, b""))
-        if not isinstance(column, Ints) or column.first is not None or not self._in_order:
-            return None
-        stored = unpack_ints(Ints(column.width), raw, self._size)
-        sums = {}
-        start = 0
-        for code, count in self.subject_counts.items():
-            end = start + count
-            sums[code] = column.base * count + column.unit * sum(stored[start:end])
-            start = end
-        return sums
-
-    @cached_property
-    def _in_order(self) -> bool:
-        return sorted(self.subject_codes) == self.subject_codes
+        return (column, raw) if isinstance(column, Ints) else None
 
     @cached_property
     def times(self) -> list[int]:
@@ -256,5 +247,6 @@ def decode(body: bytes, decompressor: zstandard.ZstdDecompressor | None = None) 
         raise CorruptSegmentError(f"damaged segment: {exc}") from exc
 
 
-def _named(column: Named, reader: Reader, rows: int) -> tuple[list[str], list[int]]:
-    return unpack_named(column, reader.take(size_of(column, rows)), rows)
+def _named(column: Named, reader: Reader, rows: int) -> tuple[list[str], tuple[Ints, bytes, int]]:
+    names, codes = unpack_names(column, reader.take(size_of(column, rows)))
+    return names, (column.codes, codes, rows)
