@@ -8,16 +8,24 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from builders import at, metering_record
+from builders import NOON, at, metering_record
+from fakes.clock import FakeClock
+from gcp_setup import ACCOUNT, SERVICE, STARTED, FixedListings, consumer_of, google_tokens
 from meterbridge.adapters.marketplaces.aws import AwsMarketplace
 from meterbridge.adapters.marketplaces.aws_seller_account import metering_client
 from meterbridge.adapters.marketplaces.azure import AzureMarketplace, connection_pool
 from meterbridge.adapters.marketplaces.azure_credentials import AzureApp, AzureTokens, by_secret
+from meterbridge.adapters.marketplaces.gcp import GcpMarketplace
+from meterbridge.adapters.marketplaces.gcp_client import ServiceControl
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.application.ports import Marketplace
-from meterbridge.domain.agreements import AwsBuyerReference, AzureBuyerReference
+from meterbridge.domain.agreements import (
+    AwsBuyerReference,
+    AzureBuyerReference,
+    GcpBuyerReference,
+)
 from meterbridge.domain.metering_record import MeteringRecord
-from meterbridge.domain.offerings import Channel
+from meterbridge.domain.offerings import Channel, QuantityKind
 from sandbox.marketplaces.client import SandboxControl
 
 DIMENSIONS = [f"d{number:02d}" for number in range(30)]
@@ -36,12 +44,18 @@ class MarketplaceSetup(Protocol):
 
     Attributes:
         unknown_dimension: its word for a dimension that is not listed.
+        operation: its word for reporting, on the sandbox's log.
         tells_accepted_quantity: whether a conflict tells the quantity that holds the hour.
+        names_calls: whether its answers carry an id of the call.
+        adds_up: whether two agreements' records of one usage are both billed.
     """
 
     channel: Channel
     unknown_dimension: str
+    operation: str
     tells_accepted_quantity: bool
+    names_calls: bool
+    adds_up: bool
 
     def register(self, control: SandboxControl) -> None:
         """Registers the buyers, and lets the seller in."""
@@ -65,7 +79,10 @@ class MarketplaceSetup(Protocol):
 class AwsSetup:
     channel = Channel.AWS
     unknown_dimension = "InvalidUsageDimensionException"
+    operation = "BatchMeterUsage"
     tells_accepted_quantity = False
+    names_calls = True
+    adds_up = False
     account = "111122223333"
 
     def register(self, control: SandboxControl) -> None:
@@ -110,7 +127,10 @@ class AwsSetup:
 class AzureSetup:
     channel = Channel.AZURE
     unknown_dimension = "InvalidDimension"
+    operation = "batchUsageEvent"
     tells_accepted_quantity = True
+    names_calls = True
+    adds_up = False
 
     def register(self, control: SandboxControl) -> None:
         control.azure.register_app(TENANT, APP_ID, client_secret="s3cret")
@@ -144,6 +164,50 @@ class AzureSetup:
         control.azure.revoke_tokens()
 
 
+class GcpSetup:
+    channel = Channel.GCP
+    unknown_dimension = "INVALID_ARGUMENT"
+    operation = "report"
+    tells_accepted_quantity = False
+    names_calls = False
+    adds_up = True
+
+    def register(self, control: SandboxControl) -> None:
+        control.gcp.configure(late_limit_seconds=24 * 3600)
+        self._register_service(control, ACCOUNT)
+        for buyer in BUYERS:
+            control.gcp.register_entitlement(
+                service=SERVICE, usage_reporting_id=consumer_of(buyer), start=STARTED
+            )
+
+    def _register_service(self, control: SandboxControl, reporter: str) -> None:
+        metrics = [{"id": code, "kind": "double"} for code in DIMENSIONS]
+        control.gcp.register_service(SERVICE, metrics, reporters=[reporter])
+
+    @contextmanager
+    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+        pool = connection_pool(8)
+        endpoint = "http://127.0.0.1:9" if nobody_listens else url
+        service_control = ServiceControl(
+            pool, google_tokens(url, pool), unpaced(), endpoint=endpoint
+        )
+        yield GcpMarketplace(service_control, FixedListings(), FakeClock(NOON))
+        pool.clear()
+
+    def terms(self, agreement_id: str) -> dict[str, Any]:
+        buyer = GcpBuyerReference(consumer_of(agreement_id))
+        return {"channel": Channel.GCP, "aws": None, "gcp": buyer}
+
+    def reference(self, agreement_id: str) -> str:
+        return consumer_of(agreement_id)
+
+    def suspend(self, control: SandboxControl, agreement_id: str) -> None:
+        control.gcp.suspend_entitlement(consumer_of(agreement_id), since=STARTED)
+
+    def lock_out(self, control: SandboxControl) -> None:
+        self._register_service(control, "other@acme.iam.gserviceaccount.com")
+
+
 class KeptSecret:
     """A secret that can be replaced."""
 
@@ -156,7 +220,11 @@ class KeptSecret:
         return self.text
 
 
-SETUPS: Mapping[str, MarketplaceSetup] = {"aws": AwsSetup(), "azure": AzureSetup()}
+SETUPS: Mapping[str, MarketplaceSetup] = {
+    "aws": AwsSetup(),
+    "azure": AzureSetup(),
+    "gcp": GcpSetup(),
+}
 
 
 def setup_record(
@@ -169,6 +237,7 @@ def setup_record(
         code=code,
         quantity=quantity,
         channel=setup.channel,
+        quantity_kind=QuantityKind.DECIMAL,
         buyer={name: text for name, text in _fields(buyer).items() if text},
         **changes,
     )

@@ -15,6 +15,7 @@ from sandbox.marketplaces.azure.control import AzureControl
 from sandbox.marketplaces.billed import BilledRecord, BilledTotal, exact
 from sandbox.marketplaces.clock import format_instant, parse_instant
 from sandbox.marketplaces.faults import Fault, FaultKind, Loss
+from sandbox.marketplaces.gcp.control import GcpControl
 
 
 class SandboxControlError(Exception):
@@ -50,7 +51,7 @@ class Bill:
 
 
 class SandboxControl:
-    """Turns the clock, orders faults and asks what was billed; `aws` and `azure` hold
+    """Turns the clock, orders faults and asks what was billed; `aws`, `azure` and `gcp` hold
     a marketplace's own controls."""
 
     def __init__(self, base_url: str, *, timeout_seconds: int = 30) -> None:
@@ -60,6 +61,7 @@ class SandboxControl:
         self._timeout_seconds = timeout_seconds
         self.aws = AwsControl(self)
         self.azure = AzureControl(self.request)
+        self.gcp = GcpControl(self.request)
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Sends one control request and returns the JSON answered.

@@ -22,6 +22,7 @@ from sandbox.marketplaces.client import SandboxControl
 from sandbox.marketplaces.clock import SandboxClock
 from sandbox.marketplaces.control import PREFIX, ControlApi
 from sandbox.marketplaces.exchange import BadControlRequestError, Json, Marketplace, Request
+from sandbox.marketplaces.gcp.endpoint import GcpMarketplace
 from sandbox.marketplaces.sandbox import Delivery, MarketplaceSandbox
 
 # Larger bodies are not read at all; every marketplace's own limit is far below.
@@ -199,7 +200,9 @@ def running_sandbox(
         state: A file to keep registrations and the bill in.
     """
     sandbox = MarketplaceSandbox(
-        [AwsMarketplace(), AzureMarketplace()] if marketplaces is None else marketplaces,
+        [AwsMarketplace(), AzureMarketplace(), GcpMarketplace()]
+        if marketplaces is None
+        else marketplaces,
         clock=clock,
         seed=seed,
         state=state,

@@ -17,7 +17,7 @@ from meterbridge.application.ports import Ledger
 from meterbridge.domain.errors import InvariantError, StaleVersionError, StoreUnavailableError
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
-from meterbridge.domain.offerings import Channel
+from meterbridge.domain.offerings import Channel, QuantityKind
 from meterbridge.domain.windows import BillingPeriod
 
 NOVEMBER, OCTOBER = BillingPeriod(2026, 11), BillingPeriod(2026, 10)
@@ -95,6 +95,16 @@ def test_a_finished_record_comes_back_with_all_its_evidence(ledger: Ledger) -> N
     )
     ledger.save(done, expected_state=RecordState.SUBMITTED, expected_attempts=1)
     assert ledger.record(done.key) == done
+
+
+def test_a_record_keeps_its_kind_and_the_end_of_what_it_covers(ledger: Ledger) -> None:
+    record = metering_record(
+        quantity="2.5",
+        quantity_kind=QuantityKind.DECIMAL,
+        reported_hour_end=at("2026-11-24T10:20"),
+    )
+    committed(ledger, record)
+    assert ledger.record(record.key) == record
 
 
 @pytest.mark.parametrize("expected", [0, 2])

@@ -217,6 +217,7 @@ def test_a_cancellation_flushes_the_running_hour_after_the_grace() -> None:
     flushed = settled(usage, now="2026-11-24T10:35", **ended)
     assert written(flushed) == {"2026-11-24T10": "3"}
     assert [record.deadline for record in flushed.new_records] == [at("2026-11-24T11:20")]
+    assert [record.covered_until for record in flushed.new_records] == [at("2026-11-24T10:20")]
 
 
 def test_late_usage_after_a_cancellation_takes_any_hour_still_open() -> None:

@@ -218,7 +218,12 @@ class Marketplace(Protocol):
     channel: Channel
 
     def build(self, record: MeteringRecord) -> Submission:
-        """Pure: the same record always builds the same submission."""
+        """The same record of the same listing always builds the same submission; nothing is sent.
+
+        Raises:
+            InvariantError: the marketplace cannot take such a record.
+            StoreUnavailableError: the product's listing cannot be read now.
+        """
 
     def submit(self, submissions: Sequence[Submission]) -> list[ReportResult]:
         """Send up to the policy's max_batch of one product; one result per submission, always.

@@ -252,6 +252,9 @@ class _Run:
             submission = self._submission(record)
         except InvariantError as exc:
             return self._save(record, refused_unsent(record, str(exc), at=now)), None
+        except StoreUnavailableError as exc:
+            self.error = exc
+            return (record, Progress.WAITING), None
         marked = record.submitted(submission.entry, at=now)
         step = self._save(record, marked)
         # Anything but the mark itself: it could not be written, or another run wrote first.

@@ -13,7 +13,7 @@ from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.policy import MarketplacePolicy
 from meterbridge.domain.rating import units_within
-from meterbridge.domain.term import wire_moment
+from meterbridge.domain.term import wire_end, wire_moment
 from meterbridge.domain.windows import HOUR, BillingPeriod
 
 
@@ -117,6 +117,8 @@ class Book:
             deadline=policy.deadline(moment, self.agreement.ends_at),
             buyer=self.agreement.buyer_reference(),
             created_at=now,
+            quantity_kind=kind,
+            reported_hour_end=wire_end(self.agreement, hour),
         )
 
     def has_more(self, policy: MarketplacePolicy) -> bool:

@@ -24,8 +24,8 @@ from enum import StrEnum
 
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
-from meterbridge.domain.offerings import Channel
-from meterbridge.domain.windows import BillingPeriod, hour_text
+from meterbridge.domain.offerings import Channel, QuantityKind
+from meterbridge.domain.windows import HOUR, BillingPeriod, hour_text
 
 
 class RecordState(StrEnum):
@@ -82,6 +82,9 @@ class MeteringRecord:
         allocations: metered quantity it settles, by billing period; negative where it makes up for
             an earlier over-report. Their sum is quantity × units_per_quantity.
         reported_hour_start: moment put on the wire: the hour's start, or the agreement's within it.
+        reported_hour_end: end of the time it covers, where the agreement ended within the hour; None
+            for the hour's end.
+        quantity_kind: of the listed dimension; Google's metrics have a type of number each.
         deadline: last moment at which the marketplace still takes it.
         buyer: buyer reference on the wire, frozen.
         state, reason: where it stands, and why, for a person.
@@ -114,6 +117,8 @@ class MeteringRecord:
     accepted_quantity: Decimal | None = None
     submitted_at: datetime | None = None
     finished_at: datetime | None = None
+    quantity_kind: QuantityKind = QuantityKind.INTEGER
+    reported_hour_end: datetime | None = None
 
     def __post_init__(self) -> None:
         if exact_sum(self.allocations.values()) != self.metered:
@@ -123,6 +128,11 @@ class MeteringRecord:
     def metered(self) -> Decimal:
         """The metered quantity that this record stands for."""
         return multiply(self.quantity, self.units_per_quantity)
+
+    @property
+    def covered_until(self) -> datetime:
+        """End of the time that it covers, exclusive."""
+        return self.reported_hour_end or self.key.hour + HOUR
 
     @property
     def committed(self) -> bool:

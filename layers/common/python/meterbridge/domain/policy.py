@@ -105,6 +105,30 @@ POLICIES = (
         decimal_places=6,
         zero_allowed=False,
     ),
+    # contracts.md §3.1.5: the contract asks for a report within one hour, which the schedule keeps;
+    # later usage is taken, at worst on the next invoice, so neither that hour nor the Pacific month
+    # end is a refusal. The 48 h are ours: they outlast an outage of a day, and end the resending of
+    # a record whose outcome is unknown, because how long Google remembers an operationId is not
+    # published. Usage that was surely not booked by then is billed again in an open hour.
+    # No rate and no number of operations is published either (§3.1.1): the pace is ours, and 200
+    # operations stay far below 1 MB and within what one run can finish. A double holds 15 decimal
+    # digits exactly (§3.1.2).
+    MarketplacePolicy(
+        channel=Channel.GCP,
+        valid_from=datetime(2026, 10, 15, tzinfo=UTC),
+        lateness=timedelta(hours=48),
+        month_end_grace=None,
+        safety_margin=timedelta(hours=1),
+        flush_window=timedelta(hours=1),
+        max_batch=200,
+        max_calls_per_second=50,
+        max_quantity={
+            QuantityKind.INTEGER: Decimal(9223372036854775807),
+            QuantityKind.DECIMAL: Decimal("999999999.999999"),
+        },
+        decimal_places=6,
+        zero_allowed=True,
+    ),
 )
 
 

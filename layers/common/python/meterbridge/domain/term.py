@@ -37,6 +37,15 @@ def wire_moment(agreement: Agreement, hour: datetime) -> datetime:
     return max(hour, agreement.starts_at)
 
 
+def wire_end(agreement: Agreement, hour: datetime) -> datetime | None:
+    """End of what a record of an hour covers, if the agreement ended within the hour.
+
+    contracts.md §3.1.5: after a cancellation only usage from before it is taken.
+    """
+    ends_at = agreement.ends_at
+    return ends_at if ends_at is not None and ends_at < hour + HOUR else None
+
+
 def _hour_ceiling(moment: datetime) -> datetime:
     hour = hour_of(moment)
     return hour if hour == moment else hour + HOUR

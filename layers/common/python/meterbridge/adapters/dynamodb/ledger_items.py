@@ -27,7 +27,7 @@ from meterbridge.adapters.dynamodb.attributes import (
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.money import plain
-from meterbridge.domain.offerings import Channel
+from meterbridge.domain.offerings import Channel, QuantityKind
 from meterbridge.domain.windows import BillingPeriod, hour_text, parse_hour
 
 HEAD = "head"
@@ -94,6 +94,8 @@ class RecordItem(Model):
     accepted_quantity = DecimalAttribute(null=True)
     submitted_at = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
+    quantity_kind = UnicodeAttribute(default=QuantityKind.INTEGER.value)
+    reported_hour_end = MomentAttribute(null=True)
 
 
 class HeadItem(Model):
@@ -137,6 +139,8 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         accepted_quantity=record.accepted_quantity,
         submitted_at=record.submitted_at,
         finished_at=record.finished_at,
+        quantity_kind=record.quantity_kind.value,
+        reported_hour_end=record.reported_hour_end,
     )
     if record.state in OPEN_STATES:
         item.pending_pk = pending_key(record.channel)
@@ -181,6 +185,8 @@ def record_from_item(item: RecordItem) -> MeteringRecord:
         accepted_quantity=item.accepted_quantity,
         submitted_at=item.submitted_at,
         finished_at=item.finished_at,
+        quantity_kind=QuantityKind(item.quantity_kind),
+        reported_hour_end=item.reported_hour_end,
     )
 
 

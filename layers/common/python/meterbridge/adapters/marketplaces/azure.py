@@ -14,7 +14,7 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Protocol
 
 import msgspec
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
 from meterbridge.adapters.marketplaces.azure_outcomes import (
@@ -33,6 +33,7 @@ from meterbridge.adapters.marketplaces.calls import (
     whole_second,
     without_repeats,
 )
+from meterbridge.adapters.marketplaces.connections import connection_pool as connection_pool
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.application.ports import ReportResult, Submission
 from meterbridge.domain.errors import InvariantError, MarketplaceError
@@ -49,8 +50,6 @@ _DOUBLE = Context(prec=15)
 """What every double keeps. Azure's figures are doubles; more digits than these are noise."""
 
 _HOUR_TEXT = len("2026-11-24T10")
-_CONNECT_SECONDS = 3
-_READ_SECONDS = 20
 _Identity = tuple[str, str, str]
 
 
@@ -62,21 +61,6 @@ class Tokens(Protocol):
 
     def renewed(self, refused: str) -> str:
         """Another token than the refused one; raises MarketplaceError."""
-
-
-def connection_pool(connections: int, ca_certs: str | None = None) -> PoolManager:
-    """HTTP that makes every call once and no more.
-
-    Args:
-        connections: how many calls may run at once.
-        ca_certs: file of the authorities to trust; the system's without one.
-    """
-    return PoolManager(
-        maxsize=connections,
-        retries=False,
-        timeout=Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
-        ca_certs=ca_certs,
-    )
 
 
 class AzureMarketplace:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationValueError,
-    NewConnectionError,
-    ProxyError,
-)
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from meterbridge.adapters.marketplaces.calls import Verdict
+from meterbridge.adapters.marketplaces.connections import NEVER_LEFT
 from meterbridge.domain.errors import MarketplaceError
 from meterbridge.domain.metering_record import ReportOutcome
 
@@ -40,7 +35,6 @@ REFUSED_TOKEN = frozenset({401, 403})
 _THROTTLED = 429
 _NOT_SERVED = frozenset({404, 405, 410})
 _TIMED_OUT = 408
-_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, ProxyError)
 
 
 def verdict_of_status(status: int, code: str, detail: str, headers: Mapping[str, str]) -> Verdict:
@@ -77,5 +71,5 @@ def verdict_of_failure(error: HTTPError) -> Verdict:
     code = type(error).__name__
     if isinstance(error, LocationValueError):
         raise MarketplaceError(f"batchUsageEvent could not be called: {error}") from error
-    reached = not isinstance(error, _NEVER_LEFT)
+    reached = not isinstance(error, NEVER_LEFT)
     return Verdict(ReportOutcome.RETRY, code, str(error), reached=reached)
