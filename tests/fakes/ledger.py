@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
@@ -26,6 +26,10 @@ class FakeLedger:
     def head(self, agreement_id: str) -> LedgerHead | None:
         with self._lock:
             return self._heads.get(agreement_id)
+
+    def heads(self, agreement_ids: Iterable[str]) -> dict[str, LedgerHead]:
+        with self._lock:
+            return {each: self._heads[each] for each in agreement_ids if each in self._heads}
 
     def records(
         self, agreement_id: str, start: datetime | None = None, end: datetime | None = None

@@ -64,6 +64,16 @@ def test_an_unsettled_agreement_has_no_head_and_no_records(ledger: Ledger) -> No
     assert ledger.record(metering_record().key) is None
 
 
+def test_the_heads_of_many_agreements_come_back_at_once(ledger: Ledger) -> None:
+    ids = [f"agr_{number:03d}" for number in range(130)]
+    for agreement_id in ids:
+        ledger.commit(head_at(1, agreement_id), expected_version=0, new_records=[])
+    assert ledger.heads([]) == {}
+    assert ledger.heads(["agr_none"]) == {}
+    found = ledger.heads(["agr_none", *ids, ids[0]])
+    assert found == {agreement_id: head_at(1, agreement_id) for agreement_id in ids}
+
+
 def test_a_settlement_comes_back_to_the_last_digit(ledger: Ledger) -> None:
     record = metering_record(
         quantity="2147483647.000001",

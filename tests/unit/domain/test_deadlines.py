@@ -131,7 +131,7 @@ def test_after_its_end_an_agreement_has_the_flush_window(case: str) -> None:
         state=AgreementState.ENDED,
         ends_at=at("2026-11-24T12:10"),
     )
-    assert [w.deadline for w in found.waiting][0] == at(deadline)
+    assert found.waiting[0].deadline == at(deadline)
     assert minutes_left(found) == left
     assert shown(found) == [
         ("2026-11-24T10", "2", "settlement"),
@@ -155,7 +155,7 @@ def test_after_the_flush_window_what_is_left_is_lost() -> None:
     found = clock(
         {"2026-11-24T10": "2"}, state=AgreementState.ENDED, ends_at=at("2026-11-24T11:20")
     )
-    assert shown(found) == [("2026-11-24T12", "2", "nothing")]
+    assert shown(found) == [("2026-11-24T11", "2", "nothing")]
     assert (found.state, found.time_left, found.next) == (ClockState.MISSED, None, None)
     assert found.missed == {"requests": Decimal(2)}
 

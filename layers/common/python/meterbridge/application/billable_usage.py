@@ -60,10 +60,15 @@ class BillingTerms:
 
 @dataclass(frozen=True, slots=True)
 class BillableUsage:
-    """An agreement's usage by dimension code, for the hours that it owns."""
+    """An agreement's usage by dimension code, for the hours that it owns.
+
+    Attributes:
+        fresh_through: newest `received_at` that is in it; None without usage.
+    """
 
     terms: BillingTerms
     rated: Mapping[str, RatedUsage]
+    fresh_through: datetime | None
 
     def billable(self) -> dict[str, Mapping[datetime, Decimal]]:
         """Billable metered quantity by dimension code and hour."""
@@ -116,4 +121,5 @@ def read_billable_usage(
     """
     terms = read_billing_terms(agreement, start, end, registry=registry)
     rows = usage.hourly(agreement.product_id, agreement.customer_id, terms.rows_from, terms.rows_to)
-    return BillableUsage(terms, terms.rated(rows))
+    fresh_through = max((row.fresh_through for row in rows), default=None)
+    return BillableUsage(terms, terms.rated(rows), fresh_through)

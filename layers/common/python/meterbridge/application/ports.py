@@ -88,6 +88,9 @@ class Ledger(Protocol):
     def head(self, agreement_id: str) -> LedgerHead | None:
         """Strongly read; None before the first settlement."""
 
+    def heads(self, agreement_ids: Iterable[str]) -> dict[str, LedgerHead]:
+        """Those that exist, strongly read."""
+
     def records(
         self, agreement_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[MeteringRecord]:

@@ -49,7 +49,9 @@ def settle_agreement(
     for _ in range(MAX_ATTEMPTS):
         # The head is read first: whatever is committed after that makes our own commit fail.
         head = ledger.head(agreement_id)
-        given, read = _read(agreement_id, head, registry, usage, ledger, clock.now(), grace)
+        given, read = read_for_settlement(
+            agreement_id, head, registry, usage, ledger, clock.now(), grace
+        )
         settlement = settle(given)
         if not settlement.changed:
             return SettlementSummary(agreement_id, written, _statements(given, read))
@@ -69,7 +71,7 @@ def settle_agreement(
     raise StoreUnavailableError(f"{agreement_id} was not settled in {MAX_ATTEMPTS} attempts")
 
 
-def _read(
+def read_for_settlement(
     agreement_id: str,
     head: LedgerHead | None,
     registry: Registry,
@@ -78,6 +80,12 @@ def _read(
     now: datetime,
     grace: timedelta,
 ) -> tuple[SettlementInput, BillableUsage]:
+    """What a settlement on top of a head looks at, and the usage it comes from.
+
+    Raises:
+        NotFoundError: no such agreement, or it names what does not exist.
+        StoreUnavailableError: something could not be read.
+    """
     agreement = registry.agreement(agreement_id)
     start = first_live_period(agreement, head, now).start
     read = read_billable_usage(

@@ -186,7 +186,7 @@ def _left_over(
     agreement = given.agreement
     following = hour_of(given.now) + HOUR
     comes = bool(owned_hours(agreement, following, following + HOUR))
-    hour = following if comes else hour_of(given.now)
+    hour = following if comes else max(_hours(given), default=hour_of(given.now))
     deadline = policy.deadline(wire_moment(agreement, hour), agreement.ends_at)
     for book in _books(given):
         kind, per_unit = book.dimension.quantity_kind, book.dimension.units_per_quantity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from pynamodb.connection import Connection
@@ -61,6 +61,15 @@ class LedgerStore:
             except self._heads.DoesNotExist:
                 return None
         return head_from_item(item)
+
+    def heads(self, agreement_ids: Iterable[str]) -> dict[str, LedgerHead]:
+        """See Ledger."""
+        keys = {(agreement_id, HEAD) for agreement_id in agreement_ids}
+        with store_errors("ledger heads"):
+            found = [
+                head_from_item(item) for item in self._heads.batch_get(keys, consistent_read=True)
+            ]
+        return {head.agreement_id: head for head in found}
 
     def records(
         self, agreement_id: str, start: datetime | None = None, end: datetime | None = None
