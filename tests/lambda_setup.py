@@ -23,10 +23,22 @@ class Context:
 
 
 def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
-    """The metrics of the one EMF line."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (emf,) = [line for line in lines if "_aws" in line]
-    definition = emf["_aws"]["CloudWatchMetrics"][0]
-    assert (definition["Namespace"], emf["service"]) == ("Meterbridge", "meterbridge")
-    names = [metric["Name"] for metric in definition["Metrics"]]
-    return {name: emf[name][0] for name in names}
+    """The metrics written, by name; those with more dimensions than `service` as well."""
+    return {name: value for (name, _), value in measured(capsys).items()}
+
+
+def measured(
+    capsys: pytest.CaptureFixture[str],
+) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """The metrics written, each once, by name and dimensions other than `service`."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        for definition in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert (definition["Namespace"], line["service"]) == ("Meterbridge", "meterbridge")
+            (names,) = definition["Dimensions"]
+            dimensions = tuple((name, line[name]) for name in sorted(names) if name != "service")
+            for metric in definition["Metrics"]:
+                key = metric["Name"], dimensions
+                assert key not in found
+                found[key] = line[metric["Name"]][0]
+    return found

@@ -15,7 +15,10 @@ from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
 from meterbridge.adapters.settle_queue import SqsSettleQueue
 from meterbridge.application.close_windows import close_windows
+from meterbridge.application.usage_freshness import usage_freshness
+from meterbridge.application.waiting_agreements import waiting_agreements
 from meterbridge.lambda_runtime.clock import SystemClock
+from meterbridge.lambda_runtime.deadlines import publish_deadlines, publish_freshness
 from meterbridge.lambda_runtime.observability import Metric, count, make_logger, make_metrics
 from meterbridge.lambda_runtime.settings import load, minutes, variable
 
@@ -46,7 +49,27 @@ metrics = make_metrics()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """One sweep; answers what it did."""
+    """One sweep; answers what it did.
+
+    First is measured how things stand: also when the sweep then fails, or settling has failed before.
+    """
+    try:
+        _measure()
+    finally:
+        answer = _sweep()
+    return answer
+
+
+def _measure() -> None:
+    now = CLOCK.now()
+    publish_freshness(usage_freshness(log=LOG, usage=USAGE, now=now))
+    waiting = waiting_agreements(
+        REGISTRY.agreements(), ledger=LEDGER, usage=USAGE, now=now, grace=SETTINGS.grace
+    )
+    publish_deadlines(waiting, now, logger)
+
+
+def _sweep() -> dict[str, Any]:
     summary = close_windows(
         log=LOG,
         usage=USAGE,

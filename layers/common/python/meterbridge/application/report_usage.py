@@ -37,6 +37,7 @@ from meterbridge.domain.metering_record import (
     RecordState,
     ReportOutcome,
 )
+from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
 from meterbridge.domain.reporting import (
     REPORTED_STATES,
@@ -77,6 +78,7 @@ class ReportSummary:
     """What one run did.
 
     Attributes:
+        channel: where to.
         counts: records by the final state they reached, or waiting for another try, held with their
             agreement, or raced: another run has gone on with them.
         next_deadline: earliest deadline among the records that are still open.
@@ -86,6 +88,7 @@ class ReportSummary:
             by that) or the store could not be written (what was sent is resent identical).
     """
 
+    channel: Channel
     counts: Counter[RecordState | Progress]
     next_deadline: datetime | None
     dry_run: bool = False
@@ -160,7 +163,7 @@ class _Run:
 
     def summary(self) -> ReportSummary:
         deadline = min(self.open_deadlines, default=None)
-        return ReportSummary(self.counts, deadline, error=self.error)
+        return ReportSummary(self.marketplace.channel, self.counts, deadline, error=self.error)
 
     def plan(self, pending: Iterable[MeteringRecord]) -> ReportSummary:
         now = self.clock.now()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+
+from meterbridge.domain.offerings import Channel
 
 SERVICE = "meterbridge"
 NAMESPACE = "Meterbridge"
@@ -27,6 +30,12 @@ class Metric(StrEnum):
     RECORDS_WAITING = "RecordsWaiting"
     REPORTING_FAILURES = "ReportingFailures"
     MINUTES_TO_DEADLINE = "MinutesToDeadline"
+    USAGE_FRESHNESS = "UsageFreshness"
+
+
+CHANNEL = "channel"
+AGREEMENT = "agreement_id"
+"""Dimensions that a metric may have besides `service`."""
 
 
 def make_logger() -> Logger:
@@ -43,3 +52,31 @@ def count(metrics: Metrics, counts: Mapping[Metric, int]) -> None:
     """Add several counts; zeros too, so that a graph shows that nothing happened."""
     for metric, value in counts.items():
         metrics.add_metric(name=metric.value, unit=MetricUnit.Count, value=value)
+
+
+def measure(metric: Metric, value: int, unit: MetricUnit, **dimensions: str) -> None:
+    """Write one metric out at once, whatever becomes of the invocation.
+
+    Args:
+        dimensions: besides `service`.
+    """
+    with single_metric(
+        name=metric.value,
+        unit=unit,
+        value=value,
+        namespace=NAMESPACE,
+        default_dimensions={"service": SERVICE, **dimensions},
+    ):
+        pass
+
+
+def measure_time_left(
+    channel: Channel, deadline: datetime, now: datetime, agreement_id: str = ""
+) -> None:
+    """Write the whole minutes until a deadline: of a channel, or of one agreement there."""
+    dimensions = {CHANNEL: channel.value}
+    if agreement_id:
+        dimensions[AGREEMENT] = agreement_id
+    minutes = (deadline - now) // timedelta(minutes=1)
+    # CloudWatch knows no minutes as a unit.
+    measure(Metric.MINUTES_TO_DEADLINE, minutes, MetricUnit.Count, **dimensions)

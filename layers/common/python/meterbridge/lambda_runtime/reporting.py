@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from meterbridge.application.report_usage import Progress, ReportSummary
 from meterbridge.domain.metering_record import RecordState
-from meterbridge.lambda_runtime.observability import Metric, count
+from meterbridge.lambda_runtime.observability import Metric, count, measure_time_left
 
 _LAST_MILLIS = 45_000
 _LOGGED_SUBMISSIONS = 50
@@ -59,9 +58,5 @@ def publish(
     failures = int(summary.error is not None)
     count(metrics, {Metric.RECORDS_WAITING: open_records, Metric.REPORTING_FAILURES: failures})
     if summary.next_deadline is not None:
-        metrics.add_metric(
-            name=Metric.MINUTES_TO_DEADLINE.value,
-            unit=MetricUnit.Count,
-            value=(summary.next_deadline - now) // timedelta(minutes=1),
-        )
+        measure_time_left(summary.channel, summary.next_deadline, now)
     return counts
