@@ -17,7 +17,15 @@ from infra.accepted_findings import accept
 from infra.queues import ServiceQueue
 from infra.schedule import Schedule
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ_LOG, READ_REGISTRY, READ_USAGE, WRITE_LEDGER, WRITE_USAGE, Storage
+from infra.storage import (
+    READ_HEADS,
+    READ_LOG,
+    READ_REGISTRY,
+    READ_USAGE,
+    WRITE_LEDGER,
+    WRITE_USAGE,
+    Storage,
+)
 
 _LONGEST = Duration.minutes(15)
 # A message whose settling failed is tried again after six times this.
@@ -94,6 +102,7 @@ class Aggregation(Construct):
         storage.usage_log.allow(self.close_windows, *READ_LOG)
         storage.registry.allow(self.close_windows, *READ_REGISTRY)
         storage.usage.allow(self.close_windows, *WRITE_USAGE)
+        storage.ledger.allow(self.close_windows, *READ_HEADS)
         storage.ledger.allow_indexes(self.close_windows)
         self.settle_queue.allow_sending(self.close_windows)
         Schedule(

@@ -17,8 +17,13 @@ from infra.config import DeploymentConfig
 from infra.queues import ServiceQueue
 from infra.service_function import METRICS_NAMESPACE, SERVICE_NAME, ServiceFunction
 
-# A record is worth an alarm when less than this is left of the marketplace's window.
-_DEADLINE_MINUTES = 120
+# Usage that should have been accepted is worth an alarm when less than this is left of its window.
+# Google takes it for longer than its contract allows: an hour after the hour is over. The alarm comes
+# then, 46 hours before our own limit of 48.
+_DEADLINE_MINUTES: Mapping[str, int] = {"aws": 120, "azure": 120, "gcp": 46 * 60}
+_TIME_LEFT = "MinutesToDeadline"
+_FRESHNESS = "UsageFreshness"
+_FRESHNESS_MINUTES = 15
 _ITERATOR_AGE_MINUTES = 10
 _MISSED_WAKE_UPS = 3
 
@@ -64,7 +69,9 @@ class Monitoring(Construct):
         self._unanswered(api)
         for metric_name, meaning in _BUSINESS_ALARMS.items():
             self._business(metric_name, meaning)
-        self._deadline()
+        wake_ups = Duration.minutes(_MISSED_WAKE_UPS * config.schedule_minutes)
+        self._deadlines(wake_ups)
+        self._freshness(wake_ups)
         if config.alarm_email:
             self._notify(config.alarm_email)
         self._dashboard(functions, stream_reader, dead_letters, tables)
@@ -140,13 +147,29 @@ class Monitoring(Construct):
     def _business(self, metric_name: str, meaning: str) -> None:
         self._alarm(metric_name, _metric(metric_name, "Sum"), meaning)
 
-    def _deadline(self) -> None:
+    def _deadlines(self, period: Duration) -> None:
+        """Nothing is measured while nothing is behind, so missing data is fine.
+
+        That measuring itself goes on is what NotRunning, Errors and UsageBehind watch.
+        """
+        for channel, minutes in _DEADLINE_MINUTES.items():
+            self._alarm(
+                f"DeadlineNear{channel.capitalize()}",
+                _metric(_TIME_LEFT, "Minimum", period=period, channel=channel),
+                f"Usage of {channel} agreements can be reported for less than {minutes} minutes.",
+                threshold=minutes,
+                comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            )
+
+    def _freshness(self, period: Duration) -> None:
+        """Every sweep measures it, also 0: where it is missing, nobody knows."""
+        limit = max(_FRESHNESS_MINUTES, period.to_minutes())
         self._alarm(
-            "DeadlineNear",
-            _metric("MinutesToDeadline", "Minimum"),
-            f"Pending usage is lost in less than {_DEADLINE_MINUTES} minutes.",
-            threshold=_DEADLINE_MINUTES,
-            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            "UsageBehind",
+            _metric(_FRESHNESS, "Maximum", period=period),
+            f"Usage received {limit} minutes ago is not counted: stream and sweep are late.",
+            threshold=Duration.minutes(limit).to_seconds(),
+            missing=cloudwatch.TreatMissingData.BREACHING,
         )
 
     def _notify(self, email: str) -> None:
@@ -167,7 +190,14 @@ class Monitoring(Construct):
             cloudwatch.AlarmStatusWidget(title="Lost money", alarms=self.alarms, width=24, height=5)
         )
         dashboard.add_widgets(
-            _graph("Time until usage is lost (minutes)", [_metric("MinutesToDeadline", "Minimum")]),
+            _graph(
+                "Time until usage that is behind is lost, by marketplace (minutes)",
+                [_metric(_TIME_LEFT, "Minimum", channel=channel) for channel in _DEADLINE_MINUTES],
+            ),
+            _graph("… by agreement: the most urgent (minutes)", [_by_agreement()]),
+            _graph("Age of the oldest usage not counted (s)", [_metric(_FRESHNESS, "Maximum")]),
+        )
+        dashboard.add_widgets(
             _graph("Records and events in trouble", [_metric(n, "Sum") for n in _BUSINESS_ALARMS]),
             _graph(
                 "Given up",
@@ -193,14 +223,29 @@ class Monitoring(Construct):
         )
 
 
-def _metric(name: str, statistic: str) -> cloudwatch.Metric:
-    """One of our own metrics, as the functions emit it."""
+def _metric(
+    name: str,
+    statistic: str,
+    *,
+    period: Duration | None = None,
+    **dimensions: str,
+) -> cloudwatch.Metric:
+    """One of our own metrics, as the functions emit it; `dimensions` are those besides `service`."""
     return cloudwatch.Metric(
         namespace=METRICS_NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": SERVICE_NAME},
+        dimensions_map={"service": SERVICE_NAME, **dimensions},
         statistic=statistic,
-        period=Duration.minutes(5),
+        period=period or Duration.minutes(5),
+    )
+
+
+def _by_agreement() -> cloudwatch.SearchExpression:
+    """Whichever agreements are behind: CloudWatch finds their metrics when the graph is drawn."""
+    schema = f"{METRICS_NAMESPACE},service,channel,agreement_id"
+    return cloudwatch.SearchExpression(
+        expression=f"SEARCH('{{{schema}}} MetricName=\"{_TIME_LEFT}\"', 'Minimum', 300)",
+        label="${PROP('Dim.agreement_id')}",
     )
 
 

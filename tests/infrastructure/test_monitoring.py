@@ -1,13 +1,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from builders import NOON
 from infra.stack import MeterbridgeStack
+from lambda_setup import measured
+from meterbridge.application.usage_freshness import UsageFreshness
+from meterbridge.domain.agreements import REPORTED_CHANNELS
+from meterbridge.domain.offerings import Channel
+from meterbridge.domain.policy import policy_at
+from meterbridge.domain.windows import HOUR
+from meterbridge.lambda_runtime.deadlines import publish_freshness
+from meterbridge.lambda_runtime.observability import (
+    Metric,
+    count,
+    make_metrics,
+    measure_time_left,
+)
 
 BUSINESS = (
     "RecordsRejected",
@@ -76,16 +92,112 @@ def test_one_such_event_is_enough_for_an_alarm(template: Template, metric: str) 
     )
 
 
-def test_the_alarm_comes_two_hours_before_usage_is_lost(template: Template) -> None:
+@pytest.mark.parametrize(("channel", "minutes"), [("aws", 120), ("azure", 120), ("gcp", 46 * 60)])
+def test_the_alarm_comes_in_time_for_what_is_behind_and_is_silent_while_nothing_is(
+    template: Template, channel: str, minutes: int
+) -> None:
     template.has_resource_properties(
         "AWS::CloudWatch::Alarm",
         {
+            "Namespace": "Meterbridge",
             "MetricName": "MinutesToDeadline",
+            "Dimensions": [
+                {"Name": "channel", "Value": channel},
+                {"Name": "service", "Value": "meterbridge"},
+            ],
             "Statistic": "Minimum",
+            "Period": 900,
             "ComparisonOperator": "LessThanThreshold",
-            "Threshold": 120,
+            "Threshold": minutes,
+            "TreatMissingData": "notBreaching",
         },
     )
+
+
+def test_there_is_such_an_alarm_for_every_channel_that_takes_records(template: Template) -> None:
+    watched = [_dimensions(a)["channel"] for a in _alarms(template) if _is_deadline(a)]
+
+    assert sorted(watched) == sorted(channel.value for channel in REPORTED_CHANNELS)
+
+
+def test_googles_alarm_comes_when_its_contracts_hour_is_over(template: Template) -> None:
+    policy = policy_at(Channel.GCP, NOON)
+    (alarm,) = (
+        a for a in _alarms(template) if _is_deadline(a) and _dimensions(a)["channel"] == "gcp"
+    )
+    used, reported_by = NOON, NOON + 2 * HOUR
+
+    assert policy.deadline(used) - reported_by == timedelta(minutes=alarm["Threshold"])
+
+
+def _is_deadline(alarm: dict[str, Any]) -> bool:
+    return alarm["MetricName"] == "MinutesToDeadline"
+
+
+def _dimensions(alarm: dict[str, Any]) -> dict[str, str]:
+    return {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+
+
+@pytest.mark.parametrize(("minutes", "limit"), [(1, 15), (5, 15), (20, 60)])
+def test_usage_that_is_not_counted_raises_an_alarm_and_so_does_not_knowing(
+    build_stack: Callable[..., MeterbridgeStack], minutes: int, limit: int
+) -> None:
+    template = Template.from_stack(build_stack({"schedule_minutes": minutes}))
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "Namespace": "Meterbridge",
+            "MetricName": "UsageFreshness",
+            "Dimensions": [{"Name": "service", "Value": "meterbridge"}],
+            "Statistic": "Maximum",
+            "Period": 3 * 60 * minutes,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 60 * limit,
+            "TreatMissingData": "breaching",
+        },
+    )
+
+
+def test_alarms_look_for_metrics_that_are_written_under_exactly_their_dimensions(
+    template: Template, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for channel in REPORTED_CHANNELS:
+        measure_time_left(channel, NOON, NOON)
+    publish_freshness(UsageFreshness(NOON, timedelta(0), None))
+    metrics = make_metrics()
+    for metric in set(Metric) - {Metric.MINUTES_TO_DEADLINE, Metric.USAGE_FRESHNESS}:
+        count(metrics, {metric: 0})
+    metrics.flush_metrics()
+    written = {(name, *dimensions) for name, dimensions in measured(capsys)}
+    looked_for = {
+        (a["MetricName"], *(d for d in sorted(_dimensions(a).items()) if d[0] != "service"))
+        for a in _alarms(template)
+        if a.get("Namespace") == "Meterbridge"
+    }
+
+    assert len(looked_for) == len(BUSINESS) + 4
+    assert looked_for <= written
+
+
+def test_the_dashboard_shows_time_left_by_channel_and_agreement_and_freshness(
+    template: Template, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (dashboard,) = template.find_resources("AWS::CloudWatch::Dashboard").values()
+    body = json.dumps(dashboard["Properties"]["DashboardBody"]).replace("\\", "")
+    for channel in REPORTED_CHANNELS:
+        assert (
+            f'["Meterbridge","MinutesToDeadline","channel","{channel.value}","service","meterbridge"'
+            in body
+        )
+    assert '["Meterbridge","UsageFreshness","service","meterbridge"' in body
+    measure_time_left(Channel.AWS, NOON, NOON, "agr_1")
+    ((name, dimensions),) = measured(capsys)
+    schema = {"service", *(key for key, _ in dimensions)}
+    found = re.search(
+        r"SEARCH\('\{Meterbridge,([\w,]+)\} MetricName=\"(\w+)\"', 'Minimum', 300\)", body
+    )
+    assert found is not None
+    assert (set(found[1].split(",")), found[2]) == (schema, name)
 
 
 def test_a_stream_that_is_read_late_raises_an_alarm(template: Template) -> None:
