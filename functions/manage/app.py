@@ -13,6 +13,7 @@ from manage.meters import add_meters
 from manage.offerings import add_offerings
 from manage.openapi import add_openapi
 from manage.products import add_products
+from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services
 from manage.settings import add_settings
@@ -35,5 +36,6 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_events(app, services)
     add_usage(app, services)
     add_statements(app, services)
+    add_reporting(app, services)
     add_openapi(app)
     return app
