@@ -9,6 +9,7 @@ no dimension comes of counts here, once settling is late.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,6 +34,8 @@ from meterbridge.domain.windows import HOUR, hour_of
 
 MAX_OPEN_RECORDS = 20_000
 """Open records read of each channel, earliest deadline first: what one reporting run takes."""
+
+_WORKERS = 8
 
 SURELY_SETTLED_EVERY = FULL_PASS_EVERY + HOUR
 """Whatever an agreement used, settling has looked at it this often."""
@@ -89,15 +92,14 @@ def waiting_agreements(
     known = {each.id: each for each in agreements if reporting_policy(each.channel, now)}
     records = _open_records(known, ledger)
     heads = ledger.heads(known)
-    found = [
-        waiting
-        for agreement in known.values()
-        if (
-            waiting := _waiting_of(
-                agreement, records.get(agreement.id, []), heads.get(agreement.id), usage, now, grace
-            )
-        )
-    ]
+
+    def waiting_of(agreement: Agreement) -> WaitingAgreement | None:
+        own, head = records.get(agreement.id, []), heads.get(agreement.id)
+        return _waiting_of(agreement, own, head, usage, now, grace)
+
+    # Several at a time: usage of those that settling has left behind is read one by one.
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        found = [each for each in pool.map(waiting_of, known.values()) if each is not None]
     return sorted(found, key=lambda each: (each.deadline, each.agreement.id))
 
 
