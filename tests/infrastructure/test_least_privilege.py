@@ -69,6 +69,14 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Secret": {"GetSecretValue"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
+    "ReportUsageGcp": {
+        "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger index": {"Query"},
+        "Registry index": {"Query"},
+        "Registry": READ_REGISTRY | {"UpdateItem"},
+        "Secret": {"GetSecretValue"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
@@ -217,11 +225,43 @@ def test_without_an_azure_app_nothing_is_deployed_for_azure(
 ) -> None:
     resources = Template.from_stack(build_stack({})).to_json()["Resources"]
 
-    found = {name: each["Type"] for name, each in resources.items() if "Azure" in name}
+    assert _but_the_alarm(resources, "Azure") == []
 
-    # Usage of an agreement there would be lost: that has an alarm whatever is deployed.
-    assert list(found.values()) == ["AWS::CloudWatch::Alarm"]
-    assert "DeadlineNearAzure" in str(found)
+
+def test_a_google_account_that_trusts_our_role_needs_no_grant(
+    build_stack: Callable[..., MeterbridgeStack], marketplaces: dict[str, str]
+) -> None:
+    provider = "projects/42/locations/global/workloadIdentityPools/aws/providers/lambda"
+    settings = {
+        "gcp_secret_arn": "",
+        "gcp_audience": f"//iam.googleapis.com/{provider}",
+        "gcp_service_account": "meter@acme.iam.gserviceaccount.com",
+    }
+    resources = Template.from_stack(build_stack({**marketplaces, **settings})).to_json()[
+        "Resources"
+    ]
+    actions = {
+        action
+        for name, statement in _statements(resources)
+        if "ReportUsageGcpRole" in name
+        for action in _listed(statement["Action"])
+    }
+
+    assert {action.split(":")[0] for action in actions} == {"dynamodb", "logs", "sqs"}
+
+
+def test_without_a_google_account_nothing_is_deployed_for_google(
+    build_stack: Callable[..., MeterbridgeStack],
+) -> None:
+    resources = Template.from_stack(build_stack({})).to_json()["Resources"]
+
+    assert _but_the_alarm(resources, "Gcp") == []
+
+
+def _but_the_alarm(resources: Resources, marketplace: str) -> list[str]:
+    """Usage of an agreement there would be lost: that has an alarm whatever is deployed."""
+    found = [name for name in resources if marketplace in name]
+    return [name for name in found if f"DeadlineNear{marketplace}" not in name]
 
 
 def test_no_function_can_take_anything_out_of_the_books(resources: Resources) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from builders import LICENSE_ARN, at
 from deadline_setup import Watched
+from fakes.marketplace import answer_lost
 from meterbridge.domain.agreements import AgreementState, AwsBuyerReference
 from meterbridge.domain.deadlines import ClockState, WaitsFor
+from meterbridge.domain.metering_record import RecordState
 from meterbridge.domain.offerings import Channel
 
 HOUR = timedelta(hours=1)
@@ -165,6 +167,26 @@ def test_a_record_past_its_deadline_that_nobody_closes_is_missed() -> None:
     stored.settle()
     (one,) = stored.waiting()
     assert (one.state, one.behind_until) == (ClockState.MISSED, at("2026-11-25T10"))
+
+
+def test_a_record_of_unknown_outcome_at_google_is_told_until_it_is_in_doubt_for_good() -> None:
+    stored = Watched(at("2026-11-24T11:20"), Channel.GCP)
+    stored.use(at("2026-11-24T10"), 5)
+    stored.settle()
+    stored.marketplace.script = [answer_lost] * 99
+    assert stored.report().next_deadline is None
+    stored.clock.set(at("2026-11-24T11:40"))
+    assert stored.report().next_deadline == at("2026-11-24T12:20")
+    assert [each.behind_until for each in stored.waiting()] == [at("2026-11-24T12:20")]
+    (record,) = stored.ledger.records("agr_1")
+    for moment, state in (
+        ("2026-11-24T12:19:59", RecordState.SUBMITTED),
+        ("2026-11-24T12:20", RecordState.CONFLICTED),
+    ):
+        stored.clock.set(at(moment))
+        stored.report()
+        assert stored.ledger.record(record.key).state is state
+    assert stored.waiting() == []
 
 
 def test_channels_without_records_do_not_wait() -> None:

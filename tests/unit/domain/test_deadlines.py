@@ -21,7 +21,7 @@ from meterbridge.domain.deadlines import ClockState, DeadlineClock, WaitsFor
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.offerings import Channel, QuantityKind
-from meterbridge.domain.policy import reporting_policy
+from meterbridge.domain.policy import policy_at, reporting_policy
 from meterbridge.domain.settlement import SettlementInput
 from meterbridge.domain.windows import BillingPeriod, hour_text
 
@@ -149,6 +149,16 @@ def test_an_end_shortens_the_time_of_a_record_that_was_written_before_it() -> No
     assert record.deadline == at("2026-11-25T10")
     found = clock({"2026-11-24T10": "5"}, records=[record], ends_at=at("2026-11-24T12:00"))
     assert (found.waiting[0].deadline, minutes_left(found)) == (at("2026-11-24T13"), 40)
+
+
+def test_a_report_to_google_of_unknown_outcome_has_one_hour() -> None:
+    policy = policy_at(Channel.GCP, at("2026-11-24T11:20"))
+    record = metering_record(channel=Channel.GCP, deadline=policy.deadline(at("2026-11-24T10")))
+    sent = record.submitted(
+        {"id": "1"}, at=at("2026-11-24T11:20"), resend_window=policy.resend_window
+    )
+    found = clock({"2026-11-24T10": "5"}, "2026-11-24T11:40", [sent], channel=Channel.GCP)
+    assert (found.waiting[0].deadline, found.state) == (at("2026-11-24T12:20"), ClockState.CRITICAL)
 
 
 def test_after_the_flush_window_what_is_left_is_lost() -> None:

@@ -22,6 +22,7 @@ from meterbridge.application.ports import (
     ReportResult,
     Submission,
 )
+from meterbridge.domain.deadlines import ORDINARY_DELAY
 from meterbridge.domain.errors import (
     InvariantError,
     MarketplaceError,
@@ -75,13 +76,12 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary:
-    """What one run did.
+    """What one run did on a channel.
 
     Attributes:
-        channel: where to.
         counts: records by the final state they reached, or waiting for another try, held with their
             agreement, or raced: another run has gone on with them.
-        next_deadline: earliest deadline among the records that are still open.
+        next_deadline: earliest among the records that are open and should be accepted by now.
         dry_run: nothing was sent or written; counts tell what would have been decided unsent.
         planned: in a dry run, what would have been sent.
         error: why the run could not go on: the marketplace could not be asked (no record was judged
@@ -113,7 +113,6 @@ def report_usage(
         marketplace: where to; keeps its own call rate.
         ledger: where the records are.
         registry: tells which agreements are reported; one that the marketplace refuses is suspended.
-        clock: the present.
         limits: how much one run does.
         backoff: waits before the given round of resends (1, 2, …).
         may_continue: asked before each batch; False leaves the rest to the next run.
@@ -158,8 +157,9 @@ class _Run:
     def note(self, steps: Iterable[_Step]) -> None:
         for record, became in steps:
             self.counts[became] += 1
-            if became in (Progress.WAITING, Progress.HELD):
-                self.open_deadlines.append(record.deadline)
+            behind = self.clock.now() >= record.created_at + ORDINARY_DELAY
+            if behind and became in (Progress.WAITING, Progress.HELD):
+                self.open_deadlines.append(record.open_until)
 
     def summary(self) -> ReportSummary:
         deadline = min(self.open_deadlines, default=None)
@@ -169,7 +169,7 @@ class _Run:
         now = self.clock.now()
         planned = []
         for record in pending:
-            if now >= record.deadline:
+            if now >= record.open_until:
                 self.note([(record, closed_at_deadline(record, at=now).state)])
             elif not self._is_reported(record.key.agreement_id):
                 self.note([(record, Progress.HELD)])
@@ -198,9 +198,9 @@ class _Run:
     ) -> list[MeteringRecord]:
         """Close what is past its deadline, sent or not; return the rest."""
         now = self.clock.now()
-        overdue = [record for record in records if now >= record.deadline]
+        overdue = [record for record in records if now >= record.open_until]
         self.note(pool.map(self._close, overdue))
-        return [record for record in records if now < record.deadline]
+        return [record for record in records if now < record.open_until]
 
     def _close(self, record: MeteringRecord) -> _Step:
         return self._save(record, closed_at_deadline(record, at=self.clock.now()))
@@ -249,7 +249,7 @@ class _Run:
         except StoreUnavailableError as exc:
             self.error = exc
             return (record, Progress.WAITING), None
-        if now >= record.deadline:
+        if now >= record.open_until:
             return self._close(record), None
         try:
             submission = self._submission(record)
@@ -258,7 +258,8 @@ class _Run:
         except StoreUnavailableError as exc:
             self.error = exc
             return (record, Progress.WAITING), None
-        marked = record.submitted(submission.entry, at=now)
+        window = policy_at(self.marketplace.channel, now).resend_window
+        marked = record.submitted(submission.entry, at=now, resend_window=window)
         step = self._save(record, marked)
         # Anything but the mark itself: it could not be written, or another run wrote first.
         return step, submission if step[0] is marked else None

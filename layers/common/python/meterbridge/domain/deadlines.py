@@ -141,8 +141,12 @@ def state_of(
 def record_deadline(
     record: MeteringRecord, agreement: Agreement, policy: MarketplacePolicy
 ) -> datetime:
-    """Until when a record is taken: also an agreement's end that came after it was written counts."""
-    return min(record.deadline, policy.deadline(record.reported_hour_start, agreement.ends_at))
+    """Until when a record is sent and taken.
+
+    Also an end of the agreement that came after it was written counts, and the shorter time of one
+    whose outcome is unknown, where the marketplace would book it twice.
+    """
+    return min(record.open_until, policy.deadline(record.reported_hour_start, agreement.ends_at))
 
 
 def closes_at(agreement: Agreement, hour: datetime, grace: timedelta) -> datetime:
