@@ -71,7 +71,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
-        "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger": READ | {"PutItem"},
         "Ledger index": {"Query"},
         "Usage": READ,
         "UsageLog": {"Query"},
