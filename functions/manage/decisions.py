@@ -91,13 +91,13 @@ def add_decisions(app: Resolver, services: Services, idempotency: Idempotency) -
             queue=services.queue,
             clock=services.clock,
             grace=services.grace,
-            new_id=_decision_id,
+            new_id=decision_id,
             answering=idempotency.answering(app, DecisionView.of),
         )
         return Response(201, "application/json", DecisionView.of(decision))
 
 
-def _decision_id(at: datetime) -> str:
+def decision_id(at: datetime) -> str:
     """An id nobody has, which sorts by the moment."""
     return f"dec_{at:%Y%m%dt%H%M%S%f}_{secrets.token_hex(6)}"
 

@@ -75,7 +75,10 @@ _REFUSALS: Mapping[Standing, tuple[str, str]] = {
     Standing.IN_FLIGHT: ("record_in_flight", "it has no result yet and may still be accepted"),
     Standing.ACCEPTED: ("record_accepted", "the marketplace accepted it"),
     Standing.ADOPTED: ("record_adopted", "the marketplace's own figure is known and taken over"),
-    Standing.TAKEN_BACK: ("record_taken_back", "its quantity was taken back and bills itself again"),
+    Standing.TAKEN_BACK: (
+        "record_taken_back",
+        "its quantity was taken back and bills itself again",
+    ),
     Standing.WRITTEN_OFF: ("record_written_off", "it was written off, which is for ever"),
 }
 
