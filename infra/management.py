@@ -8,7 +8,14 @@ from constructs import Construct
 from infra.api import Api
 from infra.queues import ServiceQueue
 from infra.service_function import Platform, ServiceFunction
-from infra.storage import READ_HEADS, READ_LOG, READ_USAGE, WRITE_LEDGER, WRITE_REGISTRY, Storage
+from infra.storage import (
+    DECIDE_IN_LEDGER,
+    READ_HEADS,
+    READ_LOG,
+    READ_USAGE,
+    WRITE_REGISTRY,
+    Storage,
+)
 
 
 class Management(Construct):
@@ -49,7 +56,7 @@ class Management(Construct):
             },
         )
         storage.registry.allow(self.function, *WRITE_REGISTRY)
-        storage.ledger.allow(self.function, *WRITE_LEDGER, *READ_HEADS)
+        storage.ledger.allow(self.function, *DECIDE_IN_LEDGER, *READ_HEADS)
         storage.usage.allow(self.function, *READ_USAGE)
         storage.usage_log.allow(self.function, *READ_LOG)
         settle_queue.allow_sending(self.function)

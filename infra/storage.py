@@ -20,6 +20,7 @@ WRITE_USAGE = (*READ_USAGE, "dynamodb:PutItem")
 READ_LEDGER = ("dynamodb:GetItem", "dynamodb:Query")
 READ_HEADS = ("dynamodb:BatchGetItem",)
 WRITE_LEDGER = (*READ_LEDGER, "dynamodb:PutItem", "dynamodb:UpdateItem")
+DECIDE_IN_LEDGER = (*READ_LEDGER, "dynamodb:PutItem")
 READ_REGISTRY = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 SUSPEND_IN_REGISTRY = (*READ_REGISTRY, "dynamodb:UpdateItem")
 WRITE_REGISTRY = (

@@ -18,6 +18,7 @@ from http_api import Client
 from manage.app import build_app
 from manage.resolver import Resolver
 from manage.services import Services
+from meterbridge.application.ledger_admin import LedgerAdmin
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.lambda_runtime.observability import make_logger
 
@@ -67,14 +68,19 @@ class Api:
         return Client(self.app.resolve, **changes)
 
 
-def make_api(registry: RegistryAdmin | None = None, logger: Logger | None = None) -> Api:
-    """An API over an empty registry, or over this one."""
+def make_api(
+    registry: RegistryAdmin | None = None,
+    logger: Logger | None = None,
+    ledger: LedgerAdmin | None = None,
+) -> Api:
+    """An API over an empty registry and ledger, or over these."""
     clock, queue = FakeClock(NOON), FakeSettleQueue()
+    shelves = FakeRegistry()
     services = Services(
-        registry=registry or FakeRegistry(),
+        registry=registry or shelves,
         usage_log=FakeUsageLog(),
         usage=FakeUsageStore(),
-        ledger=FakeLedger(),
+        ledger=ledger or FakeLedger(shelves),
         queue=queue,
         clock=clock,
         grace=GRACE,

@@ -24,6 +24,7 @@ EVENT = {
     "productid": "prd_llm",
     "data": {"tokens": 17, "model": "small"},
 }
+_DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
 _BODIES: dict[str, list[Any]] = {
     "/v1/products": [PRODUCT, {"name": "x"}],
     "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
@@ -49,6 +50,15 @@ _BODIES: dict[str, list[Any]] = {
         {"gcp": {"usage_reporting_id": "project_number:123456789012"}},
     ],
     "/v1/agreements/agr_1/settle": [{}],
+    **{
+        _DECIDE % hour: [
+            {"action": "retry", "reason": "x"},
+            {"action": "confirm", "reason": "x", "accepted_quantity": "3"},
+            {"action": "write_off", "reason": "x"},
+            {"action": "re_date", "reason": "x", "hour": "2026-11-24T10:00:00Z"},
+        ]
+        for hour in ("08", "09")
+    },
     "/v1/api-keys": [KEY, {"name": "x", "scopes": ["admin"], "products": None}],
     "/v1/api-keys/key_1": [{"name": "x"}],
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
@@ -73,6 +83,8 @@ _READABLE = [
     "/v1/offerings/off_std/versions/1",
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
+    "/v1/agreements/agr_1/decisions",
+    "/v1/records",
     "/v1/events/unmatched",
     "/v1/events/conflicts",
     "/v1/usage",
@@ -87,13 +99,19 @@ _OPERATIONS = [
 ]
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "get", ""]
 _PARAMETERS = {
-    "cursor": ["MQ", "YWNtZQ", "MjAyNi0xMS0yNFQxMCN4"],
+    "cursor": [
+        "MQ",
+        "YWNtZQ",
+        "MjAyNi0xMS0yNFQxMCN4",
+        "cmVmdXNlZCNhZ3JfMSMyMDI2LTExLTI0VDA4I3Rva2Vucw",
+    ],
     "limit": ["1", "100"],
     "product_id": ["prd_llm"],
     "customer_id": ["acme"],
     "meter_id": ["mtr_tokens"],
     "start": ["2026-11-01T00:00:00Z", "2026-11-24T10:00:00Z"],
     "end": ["2026-11-25T00:00:00Z"],
+    "awaiting": ["decision"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],

@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 
 from manage.agreements import add_agreements
 from manage.customers import add_customers
+from manage.decisions import add_decisions
 from manage.events import add_events
 from manage.idempotency import Idempotency
 from manage.keys import add_keys
@@ -37,5 +38,6 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_usage(app, services)
     add_statements(app, services)
     add_reporting(app, services)
+    add_decisions(app, services, idempotency)
     add_openapi(app)
     return app

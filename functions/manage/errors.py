@@ -26,6 +26,7 @@ from meterbridge.domain.errors import (
     InUseError,
     InvalidInputError,
     NotFoundError,
+    RefusedDecisionError,
     StaleVersionError,
     StoreUnavailableError,
 )
@@ -93,6 +94,8 @@ def problem_of(error: Exception) -> Problem | None:
         status = next(INVALID_STATUSES[each] for each in _lineage(error, INVALID_STATUSES))
         faults = [Fault(error.pointer, error.code, error.detail)] if error.pointer else []
         return Problem(status, error.code, error.detail, faults)
+    if isinstance(error, RefusedDecisionError):
+        return Problem(409, error.code, str(error))
     for kind in _lineage(error, STATUSES):
         status, code = STATUSES[kind]
         detail = "Try again in a moment" if status in _QUIET else str(error)

@@ -16,6 +16,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from meterbridge.domain.windows import hour_of
+
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 MAX_KEY_BYTES = 1024
 _DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -76,6 +78,12 @@ def _moment(value: object) -> datetime:
     return moment
 
 
+def _full_hour(moment: datetime) -> datetime:
+    if moment != hour_of(moment):
+        raise PydanticCustomError("full_hour", "must be the start of an hour, UTC")
+    return moment
+
+
 def _from_cursor(value: str) -> str:
     try:
         text = base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True).decode()
@@ -98,12 +106,21 @@ _NUMBER_SCHEMA = {
     ],
     "examples": ["0.002"],
 }
+_HOUR_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": "^[0-9-]{10}T[0-9]{2}:00:00Z$",
+    "examples": ["2026-11-24T10:00:00Z"],
+}
 _MOMENT_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-11-24T10:00:00Z"]}
 
 Identifier = Annotated[str, Field(pattern=ID_PATTERN)]
 """An id that the caller may choose."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Printable = AfterValidator(_printable)
+"""Without control characters."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200), Printable]
 OptionalName = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 CustomerId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 """The seller's own id of a customer: `subject` of its usage events."""
@@ -116,12 +133,25 @@ PositiveAmount = Annotated[
     Decimal, BeforeValidator(_decimal), AfterValidator(_positive), WithJsonSchema(_NUMBER_SCHEMA)
 ]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
+FullHour = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    AfterValidator(_full_hour),
+    WithJsonSchema(_HOUR_SCHEMA),
+]
 
 MomentQuery = Annotated[
     datetime,
     BeforeValidator(_moment),
     WithJsonSchema(_MOMENT_SCHEMA),
     Query(description="Encode a plus sign as %2B"),
+]
+HourPath = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    AfterValidator(_full_hour),
+    WithJsonSchema(_HOUR_SCHEMA),
+    Path(description="Start of the record's hour, as the record tells it"),
 ]
 IdPath = Annotated[str, Path(max_length=64)]
 CustomerPath = Annotated[str, Path(min_length=1, max_length=768)]

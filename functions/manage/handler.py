@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from manage.app import build_app
 from manage.keys import create_admin_key
 from manage.services import Services
-from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
+from meterbridge.adapters.dynamodb.ledger_decisions import LedgerAdminStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
@@ -44,7 +44,7 @@ SERVICES = Services(
     registry=RegistryStore(SETTINGS.registry_table),
     usage_log=UsageLogStore(SETTINGS.usage_log_table),
     usage=UsageStore(SETTINGS.usage_table),
-    ledger=LedgerStore(SETTINGS.ledger_table),
+    ledger=LedgerAdminStore(SETTINGS.ledger_table, answers_table=SETTINGS.registry_table),
     queue=SqsSettleQueue(SETTINGS.settle_queue_url),
     clock=SystemClock(),
     grace=SETTINGS.grace,

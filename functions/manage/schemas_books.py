@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from manage.answers import Listing
+from manage.schemas_decisions import DecisionView
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import Money, plain
 from meterbridge.domain.offerings import Channel
@@ -38,6 +39,10 @@ class RecordView(BaseModel):
     created_at: datetime
     submitted_at: datetime | None
     finished_at: datetime | None
+    re_dated_from: datetime | None = Field(
+        description="Hour of the record whose quantity somebody had billed in this hour instead"
+    )
+    decision: DecisionView | None = Field(description="What somebody decided about it")
 
     @classmethod
     def of(cls, record: MeteringRecord) -> RecordView:
@@ -63,6 +68,8 @@ class RecordView(BaseModel):
             created_at=record.created_at,
             submitted_at=record.submitted_at,
             finished_at=record.finished_at,
+            re_dated_from=record.re_dated_from,
+            decision=record.decision and DecisionView.of(record.decision),
         )
 
 

@@ -6,7 +6,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
-from meterbridge.application.ports import Clock, Ledger, SettleQueue, UsageLog, UsageStore
+from meterbridge.application.ledger_admin import LedgerAdmin
+from meterbridge.application.ports import Clock, SettleQueue, UsageLog, UsageStore
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.api_keys import Caller
 
@@ -18,7 +19,7 @@ class Services:
     registry: RegistryAdmin
     usage_log: UsageLog
     usage: UsageStore
-    ledger: Ledger
+    ledger: LedgerAdmin
     queue: SettleQueue
     clock: Clock
     grace: timedelta

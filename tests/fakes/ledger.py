@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
+from fakes.registry import FakeRegistry
+from meterbridge.application.ledger_admin import AttentionPlace
+from meterbridge.application.registry_admin import Answer
+from meterbridge.domain.deciding import DecisionEffect
+from meterbridge.domain.decisions import Decision
 from meterbridge.domain.errors import InvariantError, StaleVersionError
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
@@ -18,8 +24,11 @@ MAX_NEW_RECORDS = 90
 class FakeLedger:
     """Records and heads in dicts; every method is atomic."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: FakeRegistry | None = None) -> None:
+        """Args: registry: where answers to requests with an idempotency key are kept."""
+        self._registry = registry
         self._lock = RLock()
+        self._decisions: dict[tuple[str, str], Decision] = {}
         self._heads: dict[str, LedgerHead] = {}
         self._records: dict[RecordKey, MeteringRecord] = {}
 
@@ -103,3 +112,51 @@ class FakeLedger:
             ):
                 raise StaleVersionError(str(record.key))
             self._records[record.key] = record
+
+    def decide(self, effect: DecisionEffect, answer: Answer | None = None) -> None:
+        keeping = self._registry.answering(answer) if self._registry else nullcontext()
+        with keeping, self._lock:
+            current = self._heads.get(effect.head.agreement_id)
+            if current is None or current.version != effect.head.version - 1:
+                raise StaleVersionError(effect.head.agreement_id)
+            if self._records.get(effect.before.key) != effect.before:
+                raise StaleVersionError(str(effect.before.key))
+            if effect.new_record is not None and effect.new_record.key in self._records:
+                raise StaleVersionError(str(effect.new_record.key))
+            decision = effect.decision
+            if (decision.agreement_id, decision.id) in self._decisions:
+                raise StaleVersionError(decision.id)
+            self._decisions[decision.agreement_id, decision.id] = decision
+            self._heads[effect.head.agreement_id] = effect.head
+            for record in (effect.after, effect.new_record):
+                if record is not None:
+                    self._records[record.key] = record
+
+    def decisions(self, agreement_id: str, after: str, limit: int) -> list[Decision]:
+        with self._lock:
+            found = [
+                decision
+                for (of, number), decision in sorted(self._decisions.items())
+                if of == agreement_id and number > after
+            ]
+        return found[:limit]
+
+    def attention(self, after: AttentionPlace | None = None) -> Iterator[MeteringRecord]:
+        with self._lock:
+            found = [
+                record
+                for record in self._records.values()
+                if not record.absorbed
+                and record.state
+                in (RecordState.CONFLICTED, RecordState.REJECTED, RecordState.EXPIRED)
+                and not record.told_another
+            ]
+        found.sort(key=lambda record: _order(AttentionPlace.of(record)))
+        first = None if after is None else _order(after)
+        return iter(
+            [each for each in found if first is None or _order(AttentionPlace.of(each)) > first]
+        )
+
+
+def _order(place: AttentionPlace) -> tuple[bool, str, datetime, str]:
+    return place.refused, place.key.agreement_id, place.key.hour, place.key.dimension

@@ -78,7 +78,7 @@ class FakeRegistry:
         )
 
     def add_product(self, product: Product, answer: Answer | None = None) -> None:
-        with self._answering(answer):
+        with self.answering(answer):
             _add(self._products, product.id, product)
 
     def save_product(self, product: Product, expected_version: int) -> None:
@@ -106,7 +106,7 @@ class FakeRegistry:
         return _page(self._meters, after, limit, _of_products(products))
 
     def add_meter(self, meter: Meter, answer: Answer | None = None) -> None:
-        with self._answering(answer):
+        with self.answering(answer):
             self.product(meter.product_id)
             _add(self._meters, meter.id, meter)
             self._catalog_version += 1
@@ -157,7 +157,7 @@ class FakeRegistry:
     def add_offering(
         self, offering: Offering, meters: Mapping[str, int], answer: Answer | None = None
     ) -> None:
-        with self._answering(answer):
+        with self.answering(answer):
             self.product(offering.product_id)
             versions = self._offerings.get(offering.id, [])
             if offering.version == 1 and versions:
@@ -186,7 +186,7 @@ class FakeRegistry:
         return _page(self._customers, after, limit, lambda _: True)
 
     def add_customer(self, customer: Customer, answer: Answer | None = None) -> None:
-        with self._answering(answer):
+        with self.answering(answer):
             _add(self._customers, customer.id, customer)
 
     def save_customer(self, customer: Customer, expected_version: int) -> None:
@@ -224,7 +224,7 @@ class FakeRegistry:
         return _page(entries, after, limit, _of_products(products))
 
     def add_agreement(self, agreement: Agreement, answer: Answer | None = None) -> None:
-        with self._answering(answer):
+        with self.answering(answer):
             self.product(agreement.product_id)
             self.customer_entry(agreement.customer_id)
             self.offering(agreement.offering_id, agreement.offering_version)
@@ -271,14 +271,15 @@ class FakeRegistry:
         raise NotFoundError("API key")
 
     def add_api_key(self, key: ApiKey, answer: Answer | None = None) -> None:
-        with self._answering(answer):
+        with self.answering(answer):
             _add(self._keys, key.id, key)
 
     def save_api_key(self, key: ApiKey, expected_version: int) -> None:
         with self._lock:
             _save(self._keys, key.id, key, expected_version)
 
-    def _answering(self, answer: Answer | None) -> AbstractContextManager[None]:
+    def answering(self, answer: Answer | None) -> AbstractContextManager[None]:
+        """Keeps an answer unless what is done within fails, or there is one."""
         return _Answering(self._lock, self._answers, answer)
 
     def _refuse_used_meter(self, meter_id: str) -> None:

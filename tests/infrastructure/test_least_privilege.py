@@ -80,7 +80,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
-        "Ledger": READ | {"BatchGetItem", "PutItem", "UpdateItem"},
+        "Ledger": READ | {"BatchGetItem", "PutItem"},
         "Ledger index": {"Query"},
         "Usage": READ,
         "UsageLog": {"Query"},

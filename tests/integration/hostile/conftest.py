@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 
 from api_setup import AGREEMENT, METER, OFFERING, Api, create_all, make_api
+from builders import NOON, at, metering_record
+from decision_setup import conflicted, refused
 from hostile_requests import Sent
 from meterbridge.application.ingest_usage import ShardPlans
+from meterbridge.domain.ledger_head import LedgerHead
+from meterbridge.domain.metering_record import RecordState
+from meterbridge.domain.windows import BillingPeriod
 from meterbridge.lambda_runtime.problems import CONTENT_TYPE
 
 CONTEXT = SimpleNamespace(
@@ -42,6 +47,7 @@ class Front:
         call("POST", "/v1/offerings", {**OFFERING, "id": "off_free"})
         pending = {"id": "agr_free", "customer_id": "free", "state": "pending"}
         call("POST", "/v1/agreements", AGREEMENT | pending | {"channel": "manual", "aws": None})
+        _leave_to_a_person(api)
         self.over(api)
         self.api = api
 
@@ -59,6 +65,17 @@ class Front:
             assert answer["headers"]["Content-Type"] == CONTENT_TYPE
         json.dumps(answer, ensure_ascii=False).encode()
         return dict(answer)
+
+
+def _leave_to_a_person(api: Api) -> None:
+    """Two records of the usual agreement that only a person can go on with."""
+    ledger = api.services.ledger
+    doubt = metering_record(code="tokens", hour=at("2026-11-24T09"))
+    held = metering_record(code="tokens", hour=at("2026-11-24T08"))
+    head = LedgerHead("agr_1", 1, BillingPeriod(2026, 11), NOON, None)
+    ledger.commit(head, expected_version=0, new_records=[held, doubt])
+    for after in (conflicted(doubt), refused(held, RecordState.REJECTED)):
+        ledger.save(after, expected_state=RecordState.PENDING, expected_attempts=0)
 
 
 @pytest.fixture

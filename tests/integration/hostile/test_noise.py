@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import hostile_requests
 from api_setup import make_api
-from dynamodb import mocked_table
+from dynamodb import make_table, mocked_table
 from hostile_requests import Sent
+from meterbridge.adapters.dynamodb.ledger_decisions import LedgerAdminStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 
 from .conftest import Front
@@ -43,7 +44,9 @@ def test_six_thousand_hostile_requests_get_no_5xx(front: Front) -> None:
 def test_hostile_requests_that_reach_dynamodb_get_no_5xx(front: Front) -> None:
     statuses: Counter[int] = Counter()
     with mocked_table("Registry", "ref", "by_reference") as name:
-        front.renew(make_api(RegistryStore(name)))
+        make_table("Ledger", "pending")
+        ledger = LedgerAdminStore("Ledger", answers_table=name)
+        front.renew(make_api(RegistryStore(name), ledger=ledger))
 
         @settings(_noise, max_examples=REQUESTS_STORED)
         @given(sent=hostile_requests.requests())

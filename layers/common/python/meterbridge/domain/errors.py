@@ -5,6 +5,7 @@ MeterbridgeError
 ├── NotFoundError                 what was asked for does not exist
 ├── ConflictError                 the request contradicts what is stored
 │   ├── InUseError                something else still refers to it
+│   ├── RefusedDecisionError      a record is in a state that a decision does not fit; carries a code
 │   └── StaleVersionError         somebody else wrote first: read again and repeat
 ├── StoreUnavailableError         the store could not take or give it now; the same call may be repeated
 ├── InvariantError                a rule that keeps the books right would have been broken: a defect
@@ -48,6 +49,18 @@ class ConflictError(MeterbridgeError):
 
 class InUseError(ConflictError):
     """It cannot be removed while something else refers to it."""
+
+
+class RefusedDecisionError(ConflictError):
+    """A metering record, or its agreement, is in a state that a person's decision does not fit.
+
+    Attributes:
+        code: stable snake_case code of the state, part of the API.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class StaleVersionError(ConflictError):

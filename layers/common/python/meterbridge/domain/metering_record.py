@@ -12,6 +12,7 @@ known not to be billed: they leave the committed sum and their quantity bills it
 CONFLICTED is final with a doubt: the marketplace holds another quantity for the hour, or its window
 closed while the outcome of a send was unknown. It stays committed, so that no buyer pays twice. Where
 the marketplace told its quantity, the next settlement takes that for committed, and bills the rest.
+WRITTEN_OFF is a person's decision: it stays committed, so that nothing bills it again (deciding.py).
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
 from meterbridge.domain.offerings import Channel, QuantityKind
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_text
+
+if TYPE_CHECKING:
+    from meterbridge.domain.decisions import Decision
 
 
 class RecordState(StrEnum):
@@ -37,10 +42,17 @@ class RecordState(StrEnum):
     CONFLICTED = "conflicted"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    WRITTEN_OFF = "written_off"
 
 
 COMMITTED_STATES = frozenset(
-    {RecordState.PENDING, RecordState.SUBMITTED, RecordState.ACCEPTED, RecordState.CONFLICTED}
+    {
+        RecordState.PENDING,
+        RecordState.SUBMITTED,
+        RecordState.ACCEPTED,
+        RecordState.CONFLICTED,
+        RecordState.WRITTEN_OFF,
+    }
 )
 OPEN_STATES = frozenset({RecordState.PENDING, RecordState.SUBMITTED})
 
@@ -89,14 +101,16 @@ class MeteringRecord:
         buyer: buyer reference on the wire, frozen.
         state, reason: where it stands, and why, for a person.
         attempts: sends begun.
-        absorbed: a settlement has taken in that the marketplace did not book what was written: of a
-            REJECTED or EXPIRED record nothing, of a CONFLICTED one its own figure.
+        absorbed: a settlement, or a decision, has taken in that the marketplace did not book what was
+            written: of a REJECTED or EXPIRED record nothing, of a CONFLICTED one its own figure.
         receipt: the marketplace's id for it.
         request_id: the marketplace's id of the call that was answered last, for its support.
         submission: the frozen request entry, as first sent.
         resend_until: while the outcome of a send is unknown, the moment until which it may be sent
             again; None where the deadline alone says so.
         accepted_quantity: the marketplace's own figure where it told one.
+        re_dated_from: hour of the record whose quantity a person had billed in this hour instead.
+        decision: what a person decided about it.
     """
 
     key: RecordKey
@@ -122,6 +136,8 @@ class MeteringRecord:
     resend_until: datetime | None = None
     quantity_kind: QuantityKind = QuantityKind.INTEGER
     reported_hour_end: datetime | None = None
+    re_dated_from: datetime | None = None
+    decision: Decision | None = None
 
     def __post_init__(self) -> None:
         if exact_sum(self.allocations.values()) != self.metered:
@@ -143,14 +159,18 @@ class MeteringRecord:
         return self.state in COMMITTED_STATES
 
     @property
-    def unabsorbed(self) -> bool:
-        """Whether the marketplace is known to hold another quantity, and no settlement knows yet."""
-        told_another = (
+    def told_another(self) -> bool:
+        """Whether it is in conflict with a quantity that is known."""
+        return (
             self.state is RecordState.CONFLICTED
             and self.accepted_quantity is not None
             and self.accepted_quantity != self.quantity
         )
-        return not self.absorbed and (told_another or not self.committed)
+
+    @property
+    def unabsorbed(self) -> bool:
+        """Whether the marketplace is known to hold another quantity, and no settlement knows yet."""
+        return not self.absorbed and (self.told_another or not self.committed)
 
     def counted(self, *, absorbed: bool) -> Mapping[BillingPeriod, Decimal]:
         """Metered quantity that counts as billed or about to be, by period.
@@ -239,11 +259,11 @@ class MeteringRecord:
         """With its final state.
 
         Raises:
-            InvariantError: it has a result already, or the state is not final.
+            InvariantError: it has a result already, or the state is not one that a report ends in.
         """
         self._require_open(state)
-        if state in OPEN_STATES:
-            raise InvariantError(f"{self.key}: {state} is not a final state")
+        if state in OPEN_STATES or state is RecordState.WRITTEN_OFF:
+            raise InvariantError(f"{self.key}: {state} is no result of a report")
         return replace(
             self,
             state=state,

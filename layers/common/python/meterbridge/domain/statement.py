@@ -34,9 +34,10 @@ class Bucket(StrEnum):
     pending or submitted. CONFLICTED: in a record whose outcome needs a person, or the next
     settlement where the marketplace told its figure. RELEASED: in a rejected or expired record, to be
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
-    decision. WRITTEN_OFF: expired, and the agreement says never to bill it. CARRIED: less than
-    the marketplace can take now, to be billed later. UNBILLABLE: carried, but the agreement is
-    suspended or over. UNSETTLED: used since the last settlement.
+    decision. WRITTEN_OFF: by a person, or expired and the agreement says never to bill it. CARRIED:
+    to be billed later, because the marketplace cannot take it now or a person has just released it.
+    UNBILLABLE: carried, but the agreement is suspended or over. UNSETTLED: used since the last
+    settlement.
     """
 
     ACCEPTED = "accepted"
@@ -176,6 +177,8 @@ def _bucket_of(record: MeteringRecord, agreement: Agreement) -> Bucket | None:
         return Bucket.IN_FLIGHT
     if record.state is RecordState.CONFLICTED:
         return Bucket.ACCEPTED if record.absorbed else Bucket.CONFLICTED
+    if record.state is RecordState.WRITTEN_OFF:
+        return Bucket.WRITTEN_OFF
     if is_held(record, agreement):
         never = agreement.recovery is RecoveryPolicy.NEVER
         return Bucket.WRITTEN_OFF if never else Bucket.EXPIRED

@@ -1,11 +1,13 @@
 """The ledger table: its items and how records and heads become items and back.
 
     pk          sk                          also
-    agreement   head
-    agreement   record#<hour>#<dimension>   pending_pk, pending_sk while it has to be sent
+    agreement   head                        pending_pk, pending_sk while it waits for an hour
+    agreement   record#<hour>#<dimension>   pending_pk, pending_sk while something is to be done
+    agreement   decision#<id>               written once, never changed
 
-A record that has to be sent is in the sparse index `pending` under "pending#<channel>", earliest
-deadline first; its final state takes it out. Decimals are texts.
+The sparse index `pending` lists what is to be sent under "pending#<channel>", earliest deadline first;
+what is to be settled under "waiting"; and what only a person can go on with under "attention".
+Decimals are texts.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from meterbridge.adapters.dynamodb.attributes import (
     TextsAttribute,
     moment_text,
 )
+from meterbridge.domain.decisions import Decision
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.money import plain
@@ -34,7 +37,11 @@ HEAD = "head"
 WAITING = "waiting"
 """Partition of the index with what an agreement must be settled for when an hour closes."""
 
+ATTENTION = "attention"
+"""Partition of the index with records in conflict of which no other figure was told."""
+
 RECORDS = "record#"
+DECISIONS = "decision#"
 
 _Balances = dict[str, dict[str, str]]
 _Positions = dict[str, dict[str, tuple[str, str, str]]]
@@ -47,6 +54,7 @@ class _Found(msgspec.Struct):
 
 
 _FOUND = msgspec.json.Decoder(_Found)
+_DECISION = msgspec.json.Decoder(Decision)
 
 
 class WaitingIndex(GlobalSecondaryIndex["HeadItem"]):  # type: ignore[no-untyped-call]
@@ -97,6 +105,8 @@ class RecordItem(Model):
     resend_until = MomentAttribute(null=True)
     quantity_kind = UnicodeAttribute(default=QuantityKind.INTEGER.value)
     reported_hour_end = MomentAttribute(null=True)
+    re_dated_from = UnicodeAttribute(null=True)
+    decision = UnicodeAttribute(null=True)
 
 
 class HeadItem(Model):
@@ -111,6 +121,12 @@ class HeadItem(Model):
     pending_pk = UnicodeAttribute(null=True)
     pending_sk = UnicodeAttribute(null=True)
     waiting_index = WaitingIndex()
+
+
+class DecisionItem(Model):
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    body = UnicodeAttribute()
 
 
 def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordItem:
@@ -143,6 +159,8 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         resend_until=record.resend_until,
         quantity_kind=record.quantity_kind.value,
         reported_hour_end=record.reported_hour_end,
+        re_dated_from=hour_text(record.re_dated_from) if record.re_dated_from else None,
+        decision=decision_to_text(record.decision) if record.decision else None,
     )
     if record.state in OPEN_STATES:
         item.pending_pk = pending_key(record.channel)
@@ -156,6 +174,9 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         )
     elif record.unabsorbed:
         item.pending_pk = WAITING
+        item.pending_sk = f"{key.agreement_id}#{sort_key(key)}"
+    elif record.state is RecordState.CONFLICTED and not record.absorbed:
+        item.pending_pk = ATTENTION
         item.pending_sk = f"{key.agreement_id}#{sort_key(key)}"
     return item
 
@@ -190,7 +211,19 @@ def record_from_item(item: RecordItem) -> MeteringRecord:
         resend_until=item.resend_until,
         quantity_kind=QuantityKind(item.quantity_kind),
         reported_hour_end=item.reported_hour_end,
+        re_dated_from=parse_hour(item.re_dated_from) if item.re_dated_from else None,
+        decision=decision_from_text(item.decision) if item.decision else None,
     )
+
+
+def decision_to_text(decision: Decision) -> str:
+    """A decision, as kept by itself and with its record; decimals as texts."""
+    return msgspec.json.encode(decision).decode()
+
+
+def decision_from_text(text: str) -> Decision:
+    """The reverse of decision_to_text."""
+    return _DECISION.decode(text)
 
 
 def head_to_item(head: LedgerHead, model: type[HeadItem]) -> HeadItem:

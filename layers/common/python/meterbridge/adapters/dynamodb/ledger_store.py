@@ -36,7 +36,7 @@ _UNABSORBED = (
     | (
         (RecordItem.state == RecordState.CONFLICTED.value)
         & RecordItem.accepted_quantity.exists()
-        & RecordItem.pending_pk.exists()
+        & (RecordItem.pending_pk == WAITING)
     )
 ) & (RecordItem.absorbed == False)  # noqa: E712 - builds a condition
 

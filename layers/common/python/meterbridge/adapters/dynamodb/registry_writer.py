@@ -58,6 +58,21 @@ def fitting(body: str) -> str:
     return body
 
 
+def put_answer(change: Transaction, model: type[RegistryItem], answer: Answer) -> None:
+    """Keep an answer in a transaction, which fails with AnsweredError where there is one."""
+    now_free = ABSENT | (RegistryItem.expires_at <= int(answer.given_at.timestamp()))
+    change.put(
+        model(
+            items.answers_pk(answer.caller),
+            answer.idempotency_key,
+            body=fitting(to_body(answer)),
+            expires_at=int(answer.expires_at.timestamp()),
+        ),
+        now_free,
+        AnsweredError(answer.idempotency_key),
+    )
+
+
 class RegistryWriter(RegistryReader):
     """Products, meters, customers, settings and kept answers. See RegistryAdmin for the contract."""
 
@@ -213,17 +228,7 @@ class RegistryWriter(RegistryReader):
         """An empty transaction, or one that keeps an answer as well."""
         change = Transaction(self._connection)
         if answer is not None:
-            now_free = ABSENT | (RegistryItem.expires_at <= int(answer.given_at.timestamp()))
-            change.put(
-                self._items(
-                    items.answers_pk(answer.caller),
-                    answer.idempotency_key,
-                    body=fitting(to_body(answer)),
-                    expires_at=int(answer.expires_at.timestamp()),
-                ),
-                now_free,
-                AnsweredError(answer.idempotency_key),
-            )
+            put_answer(change, self._items, answer)
         return change
 
     def _add(self, change: Transaction, pk: str, sk: str, body: str, product_id: str = "") -> None:
