@@ -24,9 +24,7 @@ def environment() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def installed(
-    tmp_path_factory: pytest.TempPathFactory, environment: Mapping[str, str]
-) -> Path:
+def installed(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[str, str]) -> Path:
     """The folder of programs of a fresh environment that holds the sandbox and nothing else."""
     venv = tmp_path_factory.mktemp("seller") / "venv"
     for command in (
