@@ -102,6 +102,7 @@ def test_a_record_keeps_its_kind_and_the_end_of_what_it_covers(ledger: Ledger) -
         quantity="2.5",
         quantity_kind=QuantityKind.DECIMAL,
         reported_hour_end=at("2026-11-24T10:20"),
+        resend_until=at("2026-11-24T12:20"),
     )
     committed(ledger, record)
     assert ledger.record(record.key) == record
