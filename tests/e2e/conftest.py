@@ -47,15 +47,25 @@ class Deployment:
     numbers: Iterator[int]
 
     def new_buyer(
-        self, channel: str = "aws", *, days: float = 1, zero_records: bool = False
+        self,
+        channel: str = "aws",
+        *,
+        hours: int = 24,
+        zero_records: bool = False,
+        used_before: int = 0,
     ) -> Buyer:
         """A buyer of its own for each test, so that tests do not meet.
 
         Args:
-            days: since when.
+            hours: how long ago the agreement began.
+            used_before: requests that are counted before the agreement is known here.
         """
         number, cloud = next(self.numbers), self.clouds[channel]
-        starts_at = (datetime.now(UTC) - timedelta(days=days)).replace(microsecond=0)
+        starts_at = (datetime.now(UTC) - timedelta(hours=hours)).replace(microsecond=0)
+        if used_before:
+            moment = closed_moment()
+            self.send([llm_request(f"buyer-{number}", n, moment) for n in range(used_before)])
+            self.cloud.invoke("CloseWindows", {})
         bought = cloud.admit(number, starts_at)
         agreement_id = self.seller.add_customer(
             f"buyer-{number}",
@@ -118,14 +128,15 @@ class Deployment:
             time.sleep(1)
 
 
-def llm_request(buyer: Buyer, number: int, moment: datetime) -> dict[str, object]:
-    """A usage event."""
+def llm_request(customer: Buyer | str, number: int, moment: datetime) -> dict[str, object]:
+    """A usage event of a buyer, or of who has not bought yet."""
+    subject = customer if isinstance(customer, str) else customer.id
     return {
         "specversion": "1.0",
-        "id": f"{buyer.id}-{number}",
+        "id": f"{subject}-{number}",
         "source": "e2e",
         "type": "llm.request",
-        "subject": buyer.id,
+        "subject": subject,
         "time": text_of(moment),
         "data": {"context_tokens": 1000 + number, "generated_tokens": number},
     }
