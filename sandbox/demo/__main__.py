@@ -1,4 +1,4 @@
-"""`python -m sandbox.demo`: deploy, send real usage, bill it, and prove that nothing was lost."""
+"""`python -m sandbox.demo`: deploy, send real usage, bill it on three clouds, prove nothing was lost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sandbox.demo.books import BookLine, read_books, table, totals_by_meter
+from sandbox.demo.books import BookLine, Sold, oddities, read_books
+from sandbox.demo.clouds import Cloud, clouds_of
 from sandbox.demo.expected import expected_totals
-from sandbox.demo.seller import DIMENSIONS, PRODUCT, Seller
+from sandbox.demo.outcome import Outcome, Traffic
+from sandbox.demo.seller import PRODUCT, Seller
 from sandbox.demo.trace import CUSTOMERS, Request, customer_id, hours_of, read_trace
 from sandbox.demo.traffic import make_traffic
 from sandbox.local_cloud.cloud import LocalCloud
@@ -24,7 +27,6 @@ from sandbox.marketplaces.http_server import running_sandbox
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".local" / "demo"
 RESULT = PROJECT / ".local" / "demo.json"
-PRODUCT_CODE = "demo-inference"
 GRACE = timedelta(minutes=15)
 PATIENCE = timedelta(minutes=12)
 
@@ -41,26 +43,20 @@ class Demo:
     seller: Seller
     producer: Seller
     control: SandboxControl
-    agreements: dict[str, str] = field(default_factory=dict)
-    licenses: dict[str, str] = field(default_factory=dict)
+    clouds: dict[str, Cloud]
+    sold: list[Sold] = field(default_factory=list)
     accepted: int = 0
 
     def add_customers(self, starts_at: datetime) -> None:
-        """Twenty buyers, on the marketplace and here."""
+        """Twenty buyers, dealt out over the clouds: there, and here."""
+        clouds = list(self.clouds.values())
         for number in range(CUSTOMERS):
-            customer = customer_id(number)
-            account = f"{100000000000 + number}"
-            license_arn = f"arn:aws:license-manager::444455556666:license:l-{number:032x}"
-            self.control.aws.register_agreement(
-                product_code=PRODUCT_CODE,
-                account_id=account,
-                license_arn=license_arn,
-                start=starts_at,
+            customer, cloud = customer_id(number), clouds[number % len(clouds)]
+            buyer = cloud.admit(number, starts_at)
+            agreement_id = self.seller.add_customer(
+                customer, channel=cloud.channel, buyer=buyer.fields, starts_at=starts_at
             )
-            self.agreements[customer] = self.seller.add_customer(
-                customer, account_id=account, license_arn=license_arn, starts_at=starts_at
-            )
-            self.licenses[customer] = license_arn
+            self.sold.append(Sold(customer, cloud.channel, agreement_id, buyer.reference))
 
     def send(self, batches: Sequence[Sequence[Request]], what: str) -> None:
         """Send batches, with progress."""
@@ -72,46 +68,67 @@ class Demo:
     def books(self, requests: Sequence[Request], *, verify: bool = False) -> list[BookLine]:
         """The books against what was used in these requests."""
         first, last = hours_of(requests)
-        periods = sorted({f"{first:%Y-%m}", f"{last:%Y-%m}"})
         return read_books(
             self.seller,
-            self.agreements,
-            self.licenses,
-            periods,
+            self.sold,
+            sorted({f"{first:%Y-%m}", f"{last:%Y-%m}"}),
             expected_totals({request.row for request in requests}),
             self.control.billed(),
             verify=verify,
         )
 
-    def wait_until_billed(self, requests: Sequence[Request]) -> list[BookLine]:
+    def wait_until_billed(self, requests: Sequence[Request]) -> None:
         """Let the deployed schedules work until all of these requests are billed."""
         deadline = time.monotonic() + PATIENCE.total_seconds()
         while True:
             lines = self.books(requests)
-            right = sum(line.right for line in lines)
-            say(f"  {right} of {len(lines)} customer dimensions billed in full")
-            if right == len(lines) or time.monotonic() > deadline:
-                return lines
+            all_of, right = (
+                Counter(line.channel for line in lines),
+                Counter(line.channel for line in lines if line.right),
+            )
+            progress = ", ".join(f"{name} {right[name]} of {all_of[name]}" for name in self.clouds)
+            say(f"  customer dimensions billed in full: {progress}")
+            if right == all_of or time.monotonic() > deadline:
+                return
             time.sleep(10)
 
+    def outcome(self, requests: Sequence[Request], sent: int, began: float) -> Outcome:
+        """What came out, with every statement recounted from the raw usage log."""
+        first, last = hours_of(requests)
+        until = last + timedelta(hours=1)
+        repeats, bill = self.seller.repeats(first, until), self.control.billed()
+        return Outcome(
+            clouds=self.clouds,
+            lines=self.books(requests, verify=True),
+            traffic=Traffic(
+                sent=sent,
+                accepted=self.accepted,
+                duplicates=int(repeats["duplicates"]),
+                expected_duplicates=sent - len(requests),
+                conflicts=int(repeats["conflicts"]),
+                unmatched=sum(1 for _ in self.seller.unmatched(first, until)),
+            ),
+            records=Counter(record.marketplace for record in bill.records),
+            oddities=oddities(self.sold, bill),
+            seconds=time.monotonic() - began,
+        )
 
-def run(cloud: LocalCloud, control: SandboxControl, marketplace_url: str) -> bool:
-    """The whole story; whether every quantity is right."""
+
+def run(cloud: LocalCloud, control: SandboxControl) -> Outcome:
+    """The whole story."""
     began = time.monotonic()
-    control.aws.register_product(
-        PRODUCT_CODE,
-        [
-            {"key": code, "unit_price": price, "allow_decimal": kind == "decimal"}
-            for code, (_, price, _, kind) in DIMENSIONS.items()
-        ],
-    )
+    clouds = clouds_of(control, "demo-inference")
+    for each in clouds.values():
+        each.publish()
     cloud.deploy()
     seller = Seller(cloud.api_url, cloud.create_admin_key("demo"))
     say(f"setting up product, meters, offering and {CUSTOMERS} customers over {cloud.api_url}/v1")
-    seller.set_up_catalog(PRODUCT_CODE)
+    seller.set_up_catalog({each.channel: each.listing for each in clouds.values()})
     now = datetime.now(UTC)
-    demo = Demo(seller, Seller(cloud.api_url, seller.ingest_key()), control)
+    demo = Demo(seller, Seller(cloud.api_url, seller.ingest_key()), control, clouds)
     demo.add_customers((now - timedelta(days=2)).replace(microsecond=0))
+    counts = Counter(sold.channel for sold in demo.sold)
+    say("  who bought: " + ", ".join(f"{counts[name]} on {name}" for name in clouds))
 
     closed = (now - GRACE).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     requests = read_trace(closed)
@@ -121,63 +138,31 @@ def run(cloud: LocalCloud, control: SandboxControl, marketplace_url: str) -> boo
     punctual = [request for request in requests if request.row in first_rows]
     say(f"sending {len(punctual):,} real requests: out of order, some twice")
     demo.send(traffic.first, "on time")
-    say("the deployed schedules close the hours, settle, and report to the marketplace")
+    say("the deployed schedules close the hours, settle, and report to the three marketplaces")
     demo.wait_until_billed(punctual)
     say(f"sending the other {len(late_rows - first_rows):,} requests late, some again")
     demo.send(traffic.late, "late")
     demo.wait_until_billed(requests)
     say("recounting every statement from the raw usage log")
-    lines = demo.books(requests, verify=True)
-    return conclude(
-        demo, lines, requests, traffic.sent, time.monotonic() - began, cloud, marketplace_url
-    )
+    return demo.outcome(requests, traffic.sent, began)
 
 
-def conclude(
-    demo: Demo,
-    lines: Sequence[BookLine],
-    requests: Sequence[Request],
-    sent: int,
-    seconds: float,
-    cloud: LocalCloud,
-    marketplace_url: str,
-) -> bool:
+def conclude(outcome: Outcome) -> None:
     """Print and write down what came out."""
-    first, last = hours_of(requests)
-    repeats = demo.seller.repeats(first, last + timedelta(hours=1))
-    unmatched = sum(1 for _ in demo.seller.unmatched(first, last + timedelta(hours=1)))
-    duplicates = int(repeats["duplicates"])
-    balanced = all(line.balanced for line in lines)
-    right = (
-        all(line.right for line in lines)
-        and demo.accepted == sent
-        and duplicates == sent - len(requests)
-        and int(repeats["conflicts"]) == 0
-        and unmatched == 0
+    traffic = outcome.traffic
+    print(f"\n{outcome.table()}\n")
+    say(
+        f"events sent {traffic.sent:,}, accepted {traffic.accepted:,}, repeats {traffic.duplicates:,}"
     )
-    print()
-    print(table(lines))
-    print()
-    say(f"events sent {sent:,}, accepted {demo.accepted:,}, of these repeats {duplicates:,}")
-    say(f"statements {'all balance' if balanced else 'DO NOT BALANCE'}")
-    say("nothing lost, nothing billed twice" if right else "NOT AS EXPECTED: see the rows marked ✗")
-    say(f"API {cloud.api_url}/v1 · AWS {cloud.endpoint} · marketplace {marketplace_url}")
-    say("(stopped now; `make up` starts the same and leaves it running)")
-    RESULT.write_text(
-        json.dumps(
-            {
-                "product": PRODUCT,
-                "events": {"sent": sent, "accepted": demo.accepted, "duplicates": duplicates},
-                "quantities": totals_by_meter(lines),
-                "balanced": balanced,
-                "right": right,
-                "seconds": round(seconds, 1),
-            },
-            indent=2,
-        )
-        + "\n"
+    say(f"statements {'all balance' if outcome.balanced else 'DO NOT BALANCE'}")
+    for oddity in outcome.oddities:
+        say(f"✗ {oddity}")
+    say(
+        "nothing lost, nothing billed twice, on three clouds"
+        if outcome.right
+        else "NOT AS EXPECTED: see what is marked ✗"
     )
-    return right
+    RESULT.write_text(json.dumps({"product": PRODUCT, **outcome.to_json()}, indent=2) + "\n")
 
 
 def main() -> int:
@@ -189,11 +174,14 @@ def main() -> int:
             running_sandbox() as marketplace,
             LocalCloud(FOLDER, marketplace_endpoint=marketplace.url, report=say) as cloud,
         ):
-            right = run(cloud, marketplace.control, marketplace.url)
+            outcome = run(cloud, marketplace.control)
+            conclude(outcome)
+            say(f"API {cloud.api_url}/v1 · AWS {cloud.endpoint} · sandbox {marketplace.url}")
+            say("(stopped now; `make up` starts the same and leaves it running)")
     except ProgramError as error:
         say(str(error))
         return 1
-    return 0 if right else 1
+    return 0 if outcome.right else 1
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 from sandbox.demo.trace import TRACE, customer_id
 
-METERS = ("requests", "context_tokens", "generated_tokens")
+METERS = ("requests", "context_tokens", "generated_tokens", "long_requests")
 
 _TOTALS = """
     SELECT CASE WHEN row % 3 = 0 THEN (row / 3) % 5 ELSE row % 20 END AS customer,
-           count(*), sum(context), sum(generated)
+           count(*), sum(context), sum(generated), sum(context > 4096)
     FROM trace WHERE row IN (SELECT row FROM wanted) GROUP BY customer ORDER BY customer
 """
 

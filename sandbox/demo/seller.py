@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -14,12 +15,44 @@ from urllib.parse import urlencode
 PRODUCT = "inference"
 OFFERING = "inference-payg"
 PLAN = "standard"
-DIMENSIONS = {
-    # dimension on the marketplace: meter, price of a unit, metered quantity in a unit, kind
-    "requests": ("requests", "0.002", "1", "integer"),
-    "context_tokens_k": ("context_tokens", "0.0011", "1000", "decimal"),
-    "generated_tokens_k": ("generated_tokens", "0.0044", "1000", "decimal"),
-}
+LONG_CONTEXT_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A billable unit, the same on every marketplace.
+
+    Attributes:
+        code: its name there.
+        meter: what it bills.
+        price: of a unit, in USD.
+        per_unit: metered quantity in a unit.
+        kind: `decimal`, or `integer` where only whole units are sold.
+    """
+
+    code: str
+    meter: str
+    price: str
+    per_unit: int
+    kind: str
+
+
+DIMENSIONS = (
+    Dimension("requests", "requests", "0.002", 1, "integer"),
+    Dimension("context_tokens_k", "context_tokens", "0.0011", 1000, "decimal"),
+    Dimension("generated_tokens_k", "generated_tokens", "0.0044", 1000, "decimal"),
+    Dimension("long_requests_x10", "long_requests", "0.05", 10, "integer"),
+)
+_METERS: tuple[dict[str, Any], ...] = (
+    {"id": "requests", "aggregation": "count"},
+    {"id": "context_tokens", "aggregation": "sum", "value_path": "$.context_tokens"},
+    {"id": "generated_tokens", "aggregation": "sum", "value_path": "$.generated_tokens"},
+    {
+        "id": "long_requests",
+        "aggregation": "count",
+        "filters": [{"path": "$.context_tokens", "op": "gt", "value": LONG_CONTEXT_TOKENS}],
+    },
+)
 _ATTEMPTS = 8
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
@@ -66,37 +99,29 @@ class Seller:
             time.sleep(0.5 * 2**attempt)
         raise RefusedError(f"{method} {path}: no answer")
 
-    def set_up_catalog(self, product_code: str) -> None:
-        """The product, its meters, and an offering with one price per unit."""
+    def set_up_catalog(self, listings: Mapping[str, str]) -> None:
+        """The product, its meters, and an offering with one price per unit.
+
+        Args:
+            listings: the product's identity by channel.
+        """
         self.call(
             "POST",
             "/v1/products",
-            {"id": PRODUCT, "name": "LLM inference", "listings": {"aws": product_code}},
+            {"id": PRODUCT, "name": "LLM inference", "listings": dict(listings)},
         )
-        for name, aggregation in (
-            ("requests", "count"),
-            ("context_tokens", "sum"),
-            ("generated_tokens", "sum"),
-        ):
-            meter: dict[str, Any] = {
-                "id": name,
-                "product_id": PRODUCT,
-                "name": name.replace("_", " "),
-                "event_type": "llm.request",
-                "aggregation": aggregation,
-            }
-            if aggregation == "sum":
-                meter["value_path"] = f"$.{name}"
-            self.call("POST", "/v1/meters", meter)
+        for meter in _METERS:
+            named = {"name": meter["id"].replace("_", " "), "product_id": PRODUCT}
+            self.call("POST", "/v1/meters", {**meter, **named, "event_type": "llm.request"})
         dimensions = [
             {
-                "code": code,
-                "meter_id": meter_id,
-                "unit_price": price,
-                "units_per_quantity": per_unit,
-                "quantity_kind": kind,
+                "code": each.code,
+                "meter_id": each.meter,
+                "unit_price": each.price,
+                "units_per_quantity": str(each.per_unit),
+                "quantity_kind": each.kind,
             }
-            for code, (meter_id, price, per_unit, kind) in DIMENSIONS.items()
+            for each in DIMENSIONS
         ]
         self.call(
             "POST",
@@ -111,9 +136,15 @@ class Seller:
         )
 
     def add_customer(
-        self, customer_id: str, *, account_id: str, license_arn: str, starts_at: datetime
+        self,
+        customer_id: str,
+        *,
+        channel: str,
+        buyer: Mapping[str, str],
+        starts_at: datetime,
+        zero_records: bool = False,
     ) -> str:
-        """A customer with an agreement on AWS Marketplace; returns the agreement's id."""
+        """A customer with an agreement on a marketplace; returns the agreement's id."""
         self.call("POST", "/v1/customers", {"id": customer_id, "name": customer_id.title()})
         agreement = self.call(
             "POST",
@@ -122,11 +153,12 @@ class Seller:
                 "id": f"agr-{customer_id}",
                 "customer_id": customer_id,
                 "product_id": PRODUCT,
-                "channel": "aws",
+                "channel": channel,
                 "offering_id": OFFERING,
                 "plan_code": PLAN,
-                "starts_at": starts_at.isoformat().replace("+00:00", "Z"),
-                "aws": {"customer_aws_account_id": account_id, "license_arn": license_arn},
+                "starts_at": _text(starts_at),
+                "zero_records": zero_records,
+                channel: dict(buyer),
             },
         )
         return str(agreement["id"])

@@ -15,16 +15,13 @@ from botocore.config import Config
 from sandbox.local_cloud.cdk import Cdk
 from sandbox.local_cloud.emulator import (
     ACCESS_KEY_ID,
-    ACCOUNT,
     REGION,
     SECRET_ACCESS_KEY,
     MiniStack,
 )
 from sandbox.local_cloud.processes import ending_on_signals, free_port
 from sandbox.local_cloud.progress import Report
-
-_SELLER_ROLE = "MeterbridgeSeller"
-_SELLER_EXTERNAL_ID = "meterbridge-local"
+from sandbox.local_cloud.seller_accounts import open_accounts
 
 
 class FunctionFailedError(Exception):
@@ -63,7 +60,8 @@ class LocalCloud:
 
         Args:
             state_dir: a folder for logs, the assembly and the state; made when missing.
-            marketplace_endpoint: where the metering service is; the sandbox's address.
+            marketplace_endpoint: the sandbox's address; with one, `deploy` sets up the seller's
+                accounts at the three marketplaces, and the stack reports to all of them.
             settings: more CDK context, such as ``schedule_minutes``. Locally the schedules run every
                 minute unless told otherwise.
             port: the emulator's; a free one unless given.
@@ -128,9 +126,7 @@ class LocalCloud:
         self._cdk.bootstrap()
         settings = dict(self._settings)
         if self._marketplace_endpoint:
-            settings["marketplace_endpoint"] = self._marketplace_endpoint
-            settings["marketplace_role_arn"] = self._seller_role()
-            settings["marketplace_external_id"] = _SELLER_EXTERNAL_ID
+            settings |= open_accounts(self.client, self._marketplace_endpoint)
         self.outputs = self._cdk.deploy(settings)
         return self.outputs
 
@@ -191,37 +187,3 @@ class LocalCloud:
             for event in page["events"]
         ]
         return [event["message"] for event in sorted(events, key=lambda event: event["timestamp"])]
-
-    def _seller_role(self) -> str:
-        """The seller account's role, as its owner would make it: to be assumed with an external id."""
-        iam = self.client("iam")
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                    "Action": "sts:AssumeRole",
-                    "Condition": {"StringEquals": {"sts:ExternalId": _SELLER_EXTERNAL_ID}},
-                }
-            ],
-        }
-        permission = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": "aws-marketplace:BatchMeterUsage",
-                    "Resource": "*",
-                }
-            ],
-        }
-        try:
-            iam.create_role(RoleName=_SELLER_ROLE, AssumeRolePolicyDocument=json.dumps(trust))
-        except iam.exceptions.EntityAlreadyExistsException:
-            iam.update_assume_role_policy(RoleName=_SELLER_ROLE, PolicyDocument=json.dumps(trust))
-        iam.put_role_policy(
-            RoleName=_SELLER_ROLE, PolicyName="Report", PolicyDocument=json.dumps(permission)
-        )
-        arn: str = iam.get_role(RoleName=_SELLER_ROLE)["Role"]["Arn"]
-        return arn

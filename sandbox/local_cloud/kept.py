@@ -26,7 +26,7 @@ class KeptCloud:
         api_url: the API, to which ``/v1/...`` is added.
         aws_url: the emulated AWS.
         marketplace_url: the marketplace sandbox.
-        admin_key: an API key that may do everything.
+        admin_key: an API key that sets everything up; it makes the keys that send usage.
         groups: the process groups by the name of their program.
     """
 

@@ -1,4 +1,4 @@
-"""`python -m sandbox.marketplaces --port 8642 [--state FILE]`: the sandbox as a process."""
+"""`marketplace-sandbox --port 8642 [--state FILE]`: the sandbox as a process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import signal
 import threading
 from pathlib import Path
 
-from sandbox.marketplaces.http_server import running_sandbox
+from .http_server import running_sandbox
 
 
 def main() -> None:
     """Serves until interrupted or terminated."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.marketplaces", description=__doc__)
+    parser = argparse.ArgumentParser(prog="marketplace-sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--state", type=Path, help="file to keep registrations and the bill in")
     parser.add_argument("--seed", type=int, default=0, help="of the random draws of faults")

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from sandbox.marketplaces.clock import format_instant, parse_instant
+from .clock import format_instant, parse_instant
 
 _EXACT = Context(prec=100)
 

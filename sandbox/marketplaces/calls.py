@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sandbox.marketplaces.clock import format_instant
+from .clock import format_instant
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from sandbox.marketplaces.azure.control import AzureControl
-from sandbox.marketplaces.billed import BilledRecord, BilledTotal, exact
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.faults import Fault, FaultKind, Loss
-from sandbox.marketplaces.gcp.control import GcpControl
+from .azure.control import AzureControl
+from .billed import BilledRecord, BilledTotal, exact
+from .clock import format_instant, parse_instant
+from .faults import Fault, FaultKind, Loss
+from .gcp.control import GcpControl
 
 
 class SandboxControlError(Exception):

@@ -8,11 +8,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sandbox.marketplaces.billed import BilledRecord, totals
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError, Json
-from sandbox.marketplaces.faults import Fault
-from sandbox.marketplaces.sandbox import MarketplaceSandbox
+from .billed import BilledRecord, totals
+from .clock import format_instant, parse_instant
+from .exchange import BadControlRequestError, Json
+from .faults import Fault
+from .sandbox import MarketplaceSandbox
 
 PREFIX = "/_sandbox/"
 _BILL_FILTERS = ("marketplace", "region", "agreement", "buyer", "product", "dimension")

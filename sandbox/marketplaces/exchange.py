@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sandbox.marketplaces.billed import BilledRecord
-from sandbox.marketplaces.journal import Fact
+from .billed import BilledRecord
+from .journal import Fact
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.exchange import (
+from .clock import format_instant, parse_instant
+from .exchange import (
     SIGN_IN,
     BadControlRequestError,
     Call,

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.marketplaces.aws.endpoint import AwsMarketplace
-from sandbox.marketplaces.azure.endpoint import AzureMarketplace
-from sandbox.marketplaces.client import SandboxControl
-from sandbox.marketplaces.clock import SandboxClock
-from sandbox.marketplaces.control import PREFIX, ControlApi
-from sandbox.marketplaces.exchange import BadControlRequestError, Json, Marketplace, Request
-from sandbox.marketplaces.gcp.endpoint import GcpMarketplace
-from sandbox.marketplaces.sandbox import Delivery, MarketplaceSandbox
+from .aws.endpoint import AwsMarketplace
+from .azure.endpoint import AzureMarketplace
+from .client import SandboxControl
+from .clock import SandboxClock
+from .control import PREFIX, ControlApi
+from .exchange import BadControlRequestError, Json, Marketplace, Request
+from .gcp.endpoint import GcpMarketplace
+from .sandbox import Delivery, MarketplaceSandbox
 
 # Larger bodies are not read at all; every marketplace's own limit is far below.
 _MOST_BYTES = 16_000_000

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from sandbox.marketplaces.billed import BilledRecord
-from sandbox.marketplaces.calls import CallLog, LoggedCall
-from sandbox.marketplaces.clock import SandboxClock
-from sandbox.marketplaces.exchange import (
+from .billed import BilledRecord
+from .calls import CallLog, LoggedCall
+from .clock import SandboxClock
+from .exchange import (
     Answer,
     Controlled,
     Json,
@@ -20,8 +20,8 @@ from sandbox.marketplaces.exchange import (
     RefusalKind,
     Request,
 )
-from sandbox.marketplaces.faults import FaultPlan, Loss, Verdict
-from sandbox.marketplaces.journal import Fact, Journal
+from .faults import FaultPlan, Loss, Verdict
+from .journal import Fact, Journal
 
 _CLOCK = "clock"
 

@@ -12,22 +12,27 @@ from typing import Any
 
 import pytest
 
-from sandbox.demo.seller import DIMENSIONS, Seller
+from sandbox.demo.clouds import Cloud, clouds_of
+from sandbox.demo.seller import Seller
 from sandbox.local_cloud.cloud import LocalCloud
 from sandbox.marketplaces.client import SandboxControl
 from sandbox.marketplaces.http_server import running_sandbox
 
-PRODUCT_CODE = "e2e-inference"
 PATIENCE_SECONDS = 150
 
 
 @dataclass
 class Buyer:
-    """A customer with an agreement."""
+    """A customer with an agreement.
+
+    Attributes:
+        reference: what the marketplace's bill names the agreement by.
+    """
 
     id: str
+    cloud: Cloud
     agreement_id: str
-    license_arn: str
+    reference: str
 
 
 @dataclass
@@ -36,26 +41,40 @@ class Deployment:
 
     cloud: LocalCloud
     control: SandboxControl
+    clouds: dict[str, Cloud]
     seller: Seller
     producer: Seller
     numbers: Iterator[int]
 
-    def new_buyer(self) -> Buyer:
-        """A buyer of its own for each test, so that tests do not meet."""
-        number = next(self.numbers)
-        account, license_arn = f"{200000000000 + number}", _license(number)
-        starts_at = (datetime.now(UTC) - timedelta(days=1)).replace(microsecond=0)
-        self.control.aws.register_agreement(
-            product_code=PRODUCT_CODE,
-            account_id=account,
-            license_arn=license_arn,
-            start=starts_at,
-        )
-        customer = f"buyer-{number}"
+    def new_buyer(
+        self,
+        channel: str = "aws",
+        *,
+        hours: int = 24,
+        zero_records: bool = False,
+        used_before: int = 0,
+    ) -> Buyer:
+        """A buyer of its own for each test, so that tests do not meet.
+
+        Args:
+            hours: how long ago the agreement began.
+            used_before: requests that are counted before the agreement is known here.
+        """
+        number, cloud = next(self.numbers), self.clouds[channel]
+        starts_at = (datetime.now(UTC) - timedelta(hours=hours)).replace(microsecond=0)
+        if used_before:
+            moment = closed_moment()
+            self.send([llm_request(f"buyer-{number}", n, moment) for n in range(used_before)])
+            self.cloud.invoke("CloseWindows", {})
+        bought = cloud.admit(number, starts_at)
         agreement_id = self.seller.add_customer(
-            customer, account_id=account, license_arn=license_arn, starts_at=starts_at
+            f"buyer-{number}",
+            channel=channel,
+            buyer=bought.fields,
+            starts_at=starts_at,
+            zero_records=zero_records,
         )
-        return Buyer(customer, agreement_id, license_arn)
+        return Buyer(f"buyer-{number}", cloud, agreement_id, bought.reference)
 
     def send(self, events: Sequence[Mapping[str, object]]) -> int:
         """Over HTTP; how many were accepted."""
@@ -63,19 +82,38 @@ class Deployment:
 
     def requests_billed(self, buyer: Buyer) -> str:
         """What the marketplace has of the dimension `requests`."""
-        return format(self.control.billed().quantity(buyer.license_arn, "requests"), "f")
+        return format(self.control.billed().quantity(buyer.reference, "requests"), "f")
+
+    def buckets(self, buyer: Buyer, moment: datetime) -> dict[str, str]:
+        """Where the units of `requests` are just now, folded or not, to wait for."""
+        found = self.seller.statement(buyer.agreement_id, f"{moment:%Y-%m}")
+        buckets: dict[str, str] = _requests_of(found)["buckets"]
+        return buckets
 
     def books(self, buyer: Buyer, moment: datetime) -> dict[str, Any]:
         """The line of `requests` in the statement of a moment's month, recounted."""
         found = self.seller.statement(buyer.agreement_id, f"{moment:%Y-%m}", verify=True)
-        assert found["balanced"] is True
-        return next(line for line in found["lines"] if line["dimension"] == "requests")
+        assert found["balanced"] is True, found
+        return _requests_of(found)
 
-    def wait_for(self, what: Callable[[], bool], *, hurry: bool = True) -> None:
+    def records(self, buyer: Buyer, moment: datetime) -> list[dict[str, Any]]:
+        """An agreement's records of the hours around a moment."""
+        start, end = (moment + timedelta(hours=hours) for hours in (-2, 2))
+        found: list[dict[str, Any]] = self.seller.call(
+            "GET",
+            f"/v1/agreements/{buyer.agreement_id}/records"
+            f"?start={text_of(start)}&end={text_of(end)}",
+        )["items"]
+        return found
+
+    def wait_for(
+        self, what: Callable[[], bool], *, hurry: bool = True, channel: str = "aws"
+    ) -> None:
         """Wait until the deployed functions have brought something about.
 
         Args:
             hurry: wake the scheduled functions now and then, beside their schedules.
+            channel: whose reporter to wake.
 
         Raises:
             AssertionError: they have not.
@@ -86,19 +124,20 @@ class Deployment:
             if hurry:
                 self.cloud.invoke("CloseWindows", {})
                 time.sleep(2)
-                self.cloud.invoke("ReportUsageAws", {})
+                self.cloud.invoke(self.clouds[channel].function, {})
             time.sleep(1)
 
 
-def llm_request(buyer: Buyer, number: int, moment: datetime) -> dict[str, object]:
-    """A usage event."""
+def llm_request(customer: Buyer | str, number: int, moment: datetime) -> dict[str, object]:
+    """A usage event of a buyer, or of who has not bought yet."""
+    subject = customer if isinstance(customer, str) else customer.id
     return {
         "specversion": "1.0",
-        "id": f"{buyer.id}-{number}",
+        "id": f"{subject}-{number}",
         "source": "e2e",
         "type": "llm.request",
-        "subject": buyer.id,
-        "time": moment.isoformat().replace("+00:00", "Z"),
+        "subject": subject,
+        "time": text_of(moment),
         "data": {"context_tokens": 1000 + number, "generated_tokens": number},
     }
 
@@ -113,13 +152,26 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         ) as cloud,
     ):
         control = marketplace.control
-        control.aws.register_product(PRODUCT_CODE, [{"key": code} for code in DIMENSIONS])
+        clouds = clouds_of(control, "e2e-inference")
+        for each in clouds.values():
+            each.publish()
         cloud.deploy()
         seller = Seller(cloud.api_url, cloud.create_admin_key("e2e"))
-        seller.set_up_catalog(PRODUCT_CODE)
+        seller.set_up_catalog({each.channel: each.listing for each in clouds.values()})
         producer = Seller(cloud.api_url, seller.ingest_key())
-        yield Deployment(cloud, control, seller, producer, count(1))
+        yield Deployment(cloud, control, clouds, seller, producer, count(1))
 
 
-def _license(number: int) -> str:
-    return f"arn:aws:license-manager::444455556666:license:l-{number:032x}"
+def _requests_of(statement: Mapping[str, Any]) -> dict[str, Any]:
+    return next(line for line in statement["lines"] if line["dimension"] == "requests")
+
+
+def text_of(moment: datetime) -> str:
+    """RFC 3339, as the API takes it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def closed_moment() -> datetime:
+    """In the middle of the last hour that is closed: the grace is zero here."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return hour - timedelta(minutes=30)

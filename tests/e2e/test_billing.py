@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from e2e.conftest import Deployment, llm_request
+from e2e.conftest import Deployment, closed_moment, llm_request
 from sandbox.demo.seller import DIMENSIONS
-
-
-def closed_moment() -> datetime:
-    """In the middle of the last hour that is closed: the grace is zero here."""
-    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    return hour - timedelta(minutes=30)
 
 
 def test_usage_sent_twice_and_out_of_order_is_billed_once(deployment: Deployment) -> None:
@@ -21,15 +15,16 @@ def test_usage_sent_twice_and_out_of_order_is_billed_once(deployment: Deployment
     assert deployment.send(events[:25]) == 25
     # The schedules alone bring it about.
     deployment.wait_for(lambda: deployment.requests_billed(buyer) == "40", hurry=False)
-    deployment.wait_for(lambda: deployment.books(buyer, moment)["buckets"]["accepted"] == "40")
+    deployment.wait_for(lambda: deployment.buckets(buyer, moment)["accepted"] == "40")
     books = deployment.books(buyer, moment)
     assert (books["metered"], books["logged"], books["difference"]) == ("40", "40", "0")
     bill = deployment.control.billed()
-    tokens = {code: bill.quantity(buyer.license_arn, code) for code in DIMENSIONS}
-    assert {code: format(amount, "f") for code, amount in tokens.items()} == {
+    billed = {each.code: bill.quantity(buyer.reference, each.code) for each in DIMENSIONS}
+    assert {code: format(amount, "f") for code, amount in billed.items()} == {
         "requests": "40",
         "context_tokens_k": "40.78",
         "generated_tokens_k": "0.78",
+        "long_requests_x10": "0",
     }
 
 
@@ -41,7 +36,7 @@ def test_late_usage_goes_into_an_hour_that_is_still_open(deployment: Deployment)
     deployment.wait_for(lambda: deployment.requests_billed(buyer) == "5")
     records = [
         record
-        for record in deployment.control.billed(agreement=buyer.license_arn).records
+        for record in deployment.control.billed(agreement=buyer.reference).records
         if record.dimension == "requests"
     ]
     assert [format(record.quantity, "f") for record in records] == ["3", "2"]
@@ -62,15 +57,11 @@ def test_what_the_stream_missed_the_sweep_finds(deployment: Deployment) -> None:
 
 def test_a_lost_acknowledgement_is_resent_and_billed_once(deployment: Deployment) -> None:
     buyer, moment = deployment.new_buyer(), closed_moment()
-    deployment.control.inject("lost_acknowledgement", match={"license_arn": buyer.license_arn})
+    deployment.control.inject("lost_acknowledgement", match={"license_arn": buyer.reference})
     deployment.send([llm_request(buyer, n, moment) for n in range(6)])
-    deployment.wait_for(lambda: deployment.books(buyer, moment)["buckets"]["accepted"] == "6")
+    deployment.wait_for(lambda: deployment.buckets(buyer, moment)["accepted"] == "6")
     assert deployment.requests_billed(buyer) == "6"
-    records = deployment.seller.call(
-        "GET",
-        f"/v1/agreements/{buyer.agreement_id}/records"
-        f"?start={_text(moment - timedelta(hours=2))}&end={_text(moment + timedelta(hours=2))}",
-    )["items"]
+    records = deployment.records(buyer, moment)
     assert {record["state"] for record in records} == {"accepted"}
     assert max(record["attempts"] for record in records) > 1
 
@@ -87,19 +78,11 @@ def test_usage_for_a_customer_nobody_knows_is_kept_and_billed_once_known(
     )
     mine = [one for one in found if one["subject"] == stranger]
     assert [one["reason"] for one in mine] == ["unknown_customer"]
-    license_arn = f"{buyer.license_arn}f"
     starts_at = (moment - timedelta(days=1)).replace(microsecond=0)
-    deployment.control.aws.register_agreement(
-        product_code="e2e-inference",
-        account_id="333333333333",
-        license_arn=license_arn,
-        start=starts_at,
-    )
+    bought = buyer.cloud.admit(next(deployment.numbers), starts_at)
     deployment.seller.add_customer(
-        stranger, account_id="333333333333", license_arn=license_arn, starts_at=starts_at
+        stranger, channel="aws", buyer=bought.fields, starts_at=starts_at
     )
-    deployment.wait_for(lambda: deployment.control.billed().quantity(license_arn, "requests") == 1)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+    deployment.wait_for(
+        lambda: deployment.control.billed().quantity(bought.reference, "requests") == 1
+    )

@@ -121,7 +121,7 @@ def test_a_refused_buyer_is_suspended_in_the_registry(deployment: Deployment) ->
 def test_without_access_the_function_fails_loudly_after_its_metrics(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployment.control.inject("error", code="PERMISSION_DENIED")
+    deployment.control.inject("error", code="PERMISSION_DENIED", count=None)
     records = two_records()
     deployment.stored.add(*records)
     with pytest.raises(MarketplaceError, match="Service Control refuses us"):

@@ -289,11 +289,21 @@ class TestGettingIn:
         control.gcp.revoke_tokens()
         assert later(reporting, control, MINUTES) == Counter({ACCEPTED: 2})
 
+    def test_a_token_without_permission_is_replaced_too(
+        self, reporting: GcpReporting, control: SandboxControl
+    ) -> None:
+        """It may be of a key that was exchanged since; one more try tells."""
+        control.inject("error", code="PERMISSION_DENIED", status=403)
+        reporting.add(*gcp_records(2))
+        assert reporting.run().counts == Counter({ACCEPTED: 2})
+        # Each time the federated one and the service account's.
+        assert operations(control) == Counter({"token": 4, "check": 2, "report": 1})
+
     @pytest.mark.parametrize(
         "fault",
         [
             {"code": "UNAUTHENTICATED", "count": None},
-            {"code": "PERMISSION_DENIED"},
+            {"code": "PERMISSION_DENIED", "count": None},
             {"code": "unauthorized", "operation": "token", "status": 401},
         ],
     )

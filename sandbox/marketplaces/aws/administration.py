@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sandbox.marketplaces.aws.catalog import Agreement, Product
-from sandbox.marketplaces.aws.metering import AwsMetering
-from sandbox.marketplaces.clock import parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError, Controlled, Json
-from sandbox.marketplaces.journal import Fact
+from ..clock import parse_instant
+from ..exchange import BadControlRequestError, Controlled, Json
+from ..journal import Fact
+from .catalog import Agreement, Product
+from .metering import AwsMetering
 
 
 class Administration:

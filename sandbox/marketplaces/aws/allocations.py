@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sandbox.marketplaces.aws.errors import invalid_allocations, invalid_tag, serialization
-from sandbox.marketplaces.aws.records import UsageRecord, quantity_of
+from .errors import invalid_allocations, invalid_tag, serialization
+from .records import UsageRecord, quantity_of
 
 # As in the service model: the range from space to "=" inside it admits more than it seems.
 _TAG_TEXT = re.compile(r"[a-zA-Z0-9+ -=._:\/@]+")

@@ -9,9 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sandbox.marketplaces.billed import exact
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError
+from ..billed import exact
+from ..clock import format_instant, parse_instant
+from ..exchange import BadControlRequestError
 
 LICENSE_ARN = re.compile(
     r"arn:aws[a-zA-Z-]*:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}"

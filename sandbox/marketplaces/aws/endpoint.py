@@ -9,15 +9,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from sandbox.marketplaces.aws.administration import Administration
-from sandbox.marketplaces.aws.errors import AwsError, serialization, throttled
-from sandbox.marketplaces.aws.metering import AwsMetering, RecordKey, Result, Status
-from sandbox.marketplaces.aws.records import read_batch, read_json
-from sandbox.marketplaces.aws.settings import AwsSettings
-from sandbox.marketplaces.aws.signature import region_of
-from sandbox.marketplaces.billed import BilledRecord, exact
-from sandbox.marketplaces.clock import format_instant, real_time
-from sandbox.marketplaces.exchange import (
+from ..billed import BilledRecord, exact
+from ..clock import format_instant, real_time
+from ..exchange import (
     Answer,
     Call,
     Controlled,
@@ -26,8 +20,14 @@ from sandbox.marketplaces.exchange import (
     RefusalKind,
     Request,
 )
-from sandbox.marketplaces.journal import Fact
-from sandbox.marketplaces.throttle import TokenBucket
+from ..journal import Fact
+from ..throttle import TokenBucket
+from .administration import Administration
+from .errors import AwsError, serialization, throttled
+from .metering import AwsMetering, RecordKey, Result, Status
+from .records import read_batch, read_json
+from .settings import AwsSettings
+from .signature import region_of
 
 _TARGET = "AWSMPMeteringService.BatchMeterUsage"
 _CONTENT_TYPE = "application/x-amz-json-1.1"

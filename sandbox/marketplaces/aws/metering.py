@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from sandbox.marketplaces.aws.allocations import check_allocations
-from sandbox.marketplaces.aws.catalog import Agreement, Product
-from sandbox.marketplaces.aws.errors import (
+from ..billed import BilledRecord
+from .allocations import check_allocations
+from .catalog import Agreement, Product
+from .errors import (
     invalid_customer,
     invalid_dimension,
     invalid_license,
@@ -21,10 +22,9 @@ from sandbox.marketplaces.aws.errors import (
     timestamp_out_of_bounds,
     validation,
 )
-from sandbox.marketplaces.aws.records import Batch, UsageRecord
-from sandbox.marketplaces.aws.settings import AwsSettings
-from sandbox.marketplaces.aws.windows import check_window
-from sandbox.marketplaces.billed import BilledRecord
+from .records import Batch, UsageRecord
+from .settings import AwsSettings
+from .windows import check_window
 
 _RECORD_IDS = uuid.UUID("5f0c8f6e-6f0b-4a57-9d43-5d5c7d2b1a10")
 

@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from sandbox.marketplaces.aws.catalog import LICENSE_ARN
-from sandbox.marketplaces.aws.errors import (
+from .catalog import LICENSE_ARN
+from .errors import (
     invalid_license,
     serialization,
     timestamp_out_of_bounds,
     validation,
 )
-from sandbox.marketplaces.aws.settings import AwsSettings
+from .settings import AwsSettings
 
 MAX_QUANTITY = 2147483647
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?", re.ASCII)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sandbox.marketplaces.aws.errors import AwsError
+from .errors import AwsError
 
 _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/[0-9]{8}/(?P<region>[a-z0-9-]+)"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sandbox.marketplaces.aws.errors import timestamp_out_of_bounds
-from sandbox.marketplaces.aws.settings import AwsSettings
+from .errors import timestamp_out_of_bounds
+from .settings import AwsSettings
 
 
 def deadline(used_at: datetime, settings: AwsSettings) -> datetime:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sandbox.marketplaces.azure.catalog import Offer, State, Subscription
-from sandbox.marketplaces.azure.metering import AzureMetering
-from sandbox.marketplaces.azure.tokens import App, Tokens
-from sandbox.marketplaces.clock import parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError, Controlled, Json
-from sandbox.marketplaces.journal import Fact
+from ..clock import parse_instant
+from ..exchange import BadControlRequestError, Controlled, Json
+from ..journal import Fact
+from .catalog import Offer, State, Subscription
+from .metering import AzureMetering
+from .tokens import App, Tokens
 
 
 class Administration:

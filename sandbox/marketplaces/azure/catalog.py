@@ -10,9 +10,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sandbox.marketplaces.billed import exact
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError
+from ..billed import exact
+from ..clock import format_instant, parse_instant
+from ..exchange import BadControlRequestError
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 

@@ -11,18 +11,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.marketplaces.azure.administration import Administration
-from sandbox.marketplaces.azure.catalog import GUID
-from sandbox.marketplaces.azure.errors import AzureError, Status, TokenError, bad_argument
-from sandbox.marketplaces.azure.events import read_batch, read_json
-from sandbox.marketplaces.azure.metering import AzureMetering, Result
-from sandbox.marketplaces.azure.settings import AzureSettings
-from sandbox.marketplaces.azure.tokens import Token, Tokens, discovery
-from sandbox.marketplaces.azure.usage_report import usage_rows
-from sandbox.marketplaces.azure.wire import labels, logged, to_wire
-from sandbox.marketplaces.billed import BilledRecord
-from sandbox.marketplaces.clock import real_time
-from sandbox.marketplaces.exchange import (
+from ..billed import BilledRecord
+from ..clock import real_time
+from ..exchange import (
     SIGN_IN,
     Answer,
     Call,
@@ -32,8 +23,17 @@ from sandbox.marketplaces.exchange import (
     RefusalKind,
     Request,
 )
-from sandbox.marketplaces.journal import Fact
-from sandbox.marketplaces.throttle import TokenBucket
+from ..journal import Fact
+from ..throttle import TokenBucket
+from .administration import Administration
+from .catalog import GUID
+from .errors import AzureError, Status, TokenError, bad_argument
+from .events import read_batch, read_json
+from .metering import AzureMetering, Result
+from .settings import AzureSettings
+from .tokens import Token, Tokens, discovery
+from .usage_report import usage_rows
+from .wire import labels, logged, to_wire
 
 API_VERSION = "2018-08-31"
 _OPERATIONS = {

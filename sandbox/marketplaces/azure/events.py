@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from sandbox.marketplaces.azure.catalog import GUID
-from sandbox.marketplaces.azure.errors import EventError, Status, bad_argument
-from sandbox.marketplaces.azure.settings import AzureSettings
+from .catalog import GUID
+from .errors import EventError, Status, bad_argument
+from .settings import AzureSettings
 
 
 @dataclass(frozen=True)

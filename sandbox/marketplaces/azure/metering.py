@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sandbox.marketplaces.azure.catalog import Offer, Subscription
-from sandbox.marketplaces.azure.errors import EventError, Status
-from sandbox.marketplaces.azure.events import UsageEvent, read_event
-from sandbox.marketplaces.azure.settings import AzureSettings
-from sandbox.marketplaces.billed import BilledRecord
+from ..billed import BilledRecord
+from .catalog import Offer, Subscription
+from .errors import EventError, Status
+from .events import UsageEvent, read_event
+from .settings import AzureSettings
 
 _EVENT_IDS = uuid.UUID("0f9dd9a3-7a5c-4d0a-8a0e-3a7f4b6f2f55")
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
-from sandbox.marketplaces.exchange import BadControlRequestError
+from ..exchange import BadControlRequestError
 
 _CHOICES: dict[str, tuple[int | str, ...]] = {
     "bad_token_status": (401, 403),

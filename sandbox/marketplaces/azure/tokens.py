@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.marketplaces.azure.errors import TokenError
-from sandbox.marketplaces.exchange import BadControlRequestError
+from ..exchange import BadControlRequestError
+from .errors import TokenError
 
 METERING = "20e940b3-4c77-4b0b-9a53-9e16a1b010a7"
 """The marketplace's own app: the audience of a token for usage events (contracts.md §2.1.1)."""

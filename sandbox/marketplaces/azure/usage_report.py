@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from sandbox.marketplaces.azure.errors import bad_argument
-from sandbox.marketplaces.azure.metering import AzureMetering
-from sandbox.marketplaces.billed import BilledRecord
+from ..billed import BilledRecord
+from .errors import bad_argument
+from .metering import AzureMetering
 
 
 def usage_rows(metering: AzureMetering, query: Mapping[str, str]) -> list[dict[str, Any]]:

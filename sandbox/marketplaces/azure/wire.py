@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sandbox.marketplaces.azure.errors import Status
-from sandbox.marketplaces.azure.metering import Result
-from sandbox.marketplaces.billed import BilledRecord, exact
-from sandbox.marketplaces.clock import format_instant
+from ..billed import BilledRecord, exact
+from ..clock import format_instant
+from .errors import Status
+from .metering import Result
 
 _NEVER = "0001-01-01T00:00:00"
 _MEMBERS = (

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sandbox.marketplaces.clock import parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError, Controlled, Json
-from sandbox.marketplaces.gcp.catalog import Entitlement, Service
-from sandbox.marketplaces.gcp.errors import CHECK_ERRORS
-from sandbox.marketplaces.gcp.service_control import ServiceControl
-from sandbox.marketplaces.gcp.tokens import Tokens
-from sandbox.marketplaces.journal import Fact
+from ..clock import parse_instant
+from ..exchange import BadControlRequestError, Controlled, Json
+from ..journal import Fact
+from .catalog import Entitlement, Service
+from .errors import CHECK_ERRORS
+from .service_control import ServiceControl
+from .tokens import Tokens
 
 
 class Administration:

@@ -9,10 +9,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sandbox.marketplaces.billed import exact
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.exchange import BadControlRequestError
-from sandbox.marketplaces.gcp.errors import CHECK_ERRORS
+from ..billed import exact
+from ..clock import format_instant, parse_instant
+from ..exchange import BadControlRequestError
+from .errors import CHECK_ERRORS
 
 CONSUMER = re.compile(
     r"(project:[a-z][a-z0-9:.-]{1,62}|project_number:[0-9]{1,19}|projects/[a-z0-9:.-]{1,63}"

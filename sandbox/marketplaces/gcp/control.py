@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sandbox.marketplaces.clock import format_instant
+from ..clock import format_instant
 
 
 class GcpControl:

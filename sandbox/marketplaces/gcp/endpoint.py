@@ -9,9 +9,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from sandbox.marketplaces.billed import BilledRecord
-from sandbox.marketplaces.clock import real_time
-from sandbox.marketplaces.exchange import (
+from ..billed import BilledRecord
+from ..clock import real_time
+from ..exchange import (
     SIGN_IN,
     Answer,
     Call,
@@ -21,22 +21,22 @@ from sandbox.marketplaces.exchange import (
     RefusalKind,
     Request,
 )
-from sandbox.marketplaces.gcp import oddities
-from sandbox.marketplaces.gcp.administration import Administration
-from sandbox.marketplaces.gcp.catalog import Service
-from sandbox.marketplaces.gcp.errors import (
+from ..journal import Fact
+from ..throttle import TokenBucket
+from . import oddities
+from .administration import Administration
+from .catalog import Service
+from .errors import (
     HTTP_STATUS,
     Code,
     GoogleError,
     OperationError,
     TokenError,
 )
-from sandbox.marketplaces.gcp.operations import check_row, read_json, report_rows
-from sandbox.marketplaces.gcp.service_control import Accepted, Outcome, ServiceControl
-from sandbox.marketplaces.gcp.settings import GcpSettings
-from sandbox.marketplaces.gcp.tokens import CLOUD_PLATFORM, SERVICE_CONTROL, Tokens
-from sandbox.marketplaces.journal import Fact
-from sandbox.marketplaces.throttle import TokenBucket
+from .operations import check_row, read_json, report_rows
+from .service_control import Accepted, Outcome, ServiceControl
+from .settings import GcpSettings
+from .tokens import CLOUD_PLATFORM, SERVICE_CONTROL, Tokens
 
 _SERVICE_PATH = re.compile(r"/v1/services/(?P<service>[^/:]+):(?P<method>check|report)")
 _IMPERSONATION_PATH = re.compile(

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sandbox.marketplaces.billed import BilledRecord
-from sandbox.marketplaces.clock import format_instant
-from sandbox.marketplaces.gcp.service_control import Accepted
-from sandbox.marketplaces.gcp.settings import GcpSettings
+from ..billed import BilledRecord
+from ..clock import format_instant
+from .service_control import Accepted
+from .settings import GcpSettings
 
 _PACIFIC = ZoneInfo("America/Los_Angeles")
 _Span = tuple[datetime, datetime, str]

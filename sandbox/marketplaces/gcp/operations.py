@@ -14,8 +14,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from sandbox.marketplaces.clock import parse_instant
-from sandbox.marketplaces.gcp.errors import invalid_argument, invalid_operation
+from ..clock import parse_instant
+from .errors import invalid_argument, invalid_operation
 
 _OPERATION_FIELDS = frozenset(
     [

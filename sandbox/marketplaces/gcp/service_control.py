@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sandbox.marketplaces.billed import BilledRecord
-from sandbox.marketplaces.clock import format_instant, parse_instant
-from sandbox.marketplaces.gcp.catalog import CONSUMER, Entitlement, Service
-from sandbox.marketplaces.gcp.errors import Code, OperationError, invalid_operation
-from sandbox.marketplaces.gcp.operations import Operation, instant, read_operation
-from sandbox.marketplaces.gcp.settings import GcpSettings
-from sandbox.marketplaces.journal import Fact
+from ..billed import BilledRecord
+from ..clock import format_instant, parse_instant
+from ..journal import Fact
+from .catalog import CONSUMER, Entitlement, Service
+from .errors import Code, OperationError, invalid_operation
+from .operations import Operation, instant, read_operation
+from .settings import GcpSettings
 
 ACCEPTED, REPEATED = "OK", "Repeated"
 

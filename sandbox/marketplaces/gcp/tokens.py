@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from sandbox.marketplaces.clock import format_instant
-from sandbox.marketplaces.gcp.errors import Code, GoogleError, TokenError
+from ..clock import format_instant
+from .errors import Code, GoogleError, TokenError
 
 SERVICE_CONTROL = "https://www.googleapis.com/auth/servicecontrol"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"

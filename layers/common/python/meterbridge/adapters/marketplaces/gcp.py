@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import Any, Protocol
 
 from meterbridge.adapters.marketplaces.calls import (
@@ -45,6 +46,10 @@ _MAX_DIGITS = 15
 """What every double keeps."""
 
 _LONGEST_LABEL = 63
+
+_TURNS = 5
+"""Batches that may ask at once. A batch makes a call for each buyer: were all asking, all would then
+write their records at the same time, and nobody would use the pace meanwhile."""
 
 
 class Listings(Agreements, Protocol):
@@ -80,6 +85,7 @@ class GcpMarketplace:
         self._listings = listings
         self._checks = ConsumerChecks(service_control, listings, clock)
         self._label_agreements = label_agreements
+        self._turns = BoundedSemaphore(_TURNS)
 
     def build(self, record: MeteringRecord) -> Submission:
         """An operation.
@@ -120,8 +126,9 @@ class GcpMarketplace:
             raise InvariantError(f"{len(submissions)} operations in one batch")
         if len({submission.product_id for submission in submissions}) > 1:
             raise InvariantError("a batch holds records of one product")
-        passed, refused = self._checks.split(submissions)
-        return refused + submit_in_parts(calls_of(passed), self._report)
+        with self._turns:
+            passed, refused = self._checks.split(submissions)
+            return refused + submit_in_parts(calls_of(passed), self._report)
 
     def _report(self, part: Part) -> Verdict | list[ReportResult]:
         """One call: the results, or what its failure means."""

@@ -19,7 +19,8 @@ from meterbridge.adapters.marketplaces.pacing import CallPacer
 
 PUBLIC_ENDPOINT = "https://servicecontrol.googleapis.com"
 
-_UNAUTHENTICATED = 401
+_REFUSED_TOKEN = frozenset({401, 403})
+"""A 403 too: the token may be another account's, of a key that was replaced since."""
 
 
 class Tokens(Protocol):
@@ -66,7 +67,7 @@ class ServiceControl:
         token = self._tokens.bearer()
         try:
             response = self._post(url, body, token)
-            if response.status == _UNAUTHENTICATED:
+            if response.status in _REFUSED_TOKEN:
                 response = self._post(url, body, self._tokens.renewed(token))
         except HTTPError as exc:
             return verdict_of_failure(exc)
