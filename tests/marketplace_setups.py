@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol
 from unittest.mock import patch
 
@@ -72,6 +73,12 @@ class MarketplaceSetup(Protocol):
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         """The buyer does not pay."""
 
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        """The buyer pays again."""
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        """The buyer cancelled at that time."""
+
     def lock_out(self, control: SandboxControl) -> None:
         """The seller's credentials are worth nothing any more."""
 
@@ -120,6 +127,12 @@ class AwsSetup:
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         control.aws.suspend_agreement(self.reference(agreement_id))
 
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        control.aws.resume_agreement(self.reference(agreement_id))
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        control.aws.end_agreement(self.reference(agreement_id), at)
+
     def lock_out(self, control: SandboxControl) -> None:
         control.inject("error", count=None, code="AccessDeniedException", status=400)
 
@@ -158,6 +171,12 @@ class AzureSetup:
 
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         control.azure.suspend(self.reference(agreement_id))
+
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        control.azure.reinstate(self.reference(agreement_id))
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        control.azure.unsubscribe(self.reference(agreement_id), at)
 
     def lock_out(self, control: SandboxControl) -> None:
         control.azure.register_app(TENANT, APP_ID, client_secret="another")
@@ -203,6 +222,12 @@ class GcpSetup:
 
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         control.gcp.suspend_entitlement(consumer_of(agreement_id), since=STARTED)
+
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        control.gcp.resume_entitlement(consumer_of(agreement_id))
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        control.gcp.cancel_entitlement(consumer_of(agreement_id), at)
 
     def lock_out(self, control: SandboxControl) -> None:
         self._register_service(control, "other@acme.iam.gserviceaccount.com")

@@ -10,6 +10,7 @@ from aws_cdk.assertions import Match, Template
 from infra.stack import MeterbridgeStack
 
 BUSINESS = (
+    "AgreementsSuspended",
     "RecordsRejected",
     "RecordsConflicted",
     "RecordsExpired",

@@ -54,6 +54,7 @@ class ReportOutcome(StrEnum):
     NOT_ENTITLED = "not_entitled"
     EXPIRED = "expired"
     INVALID = "invalid"
+    NOT_AUTHORIZED = "not_authorized"
     RETRY = "retry"
 
 
@@ -95,6 +96,7 @@ class MeteringRecord:
         request_id: the marketplace's id of the call that was answered last, for its support.
         submission: the frozen request entry, as first sent.
         accepted_quantity: the marketplace's own figure where it told one.
+        refused_at: when the marketplace said last that the buyer is not entitled.
     """
 
     key: RecordKey
@@ -119,6 +121,7 @@ class MeteringRecord:
     finished_at: datetime | None = None
     quantity_kind: QuantityKind = QuantityKind.INTEGER
     reported_hour_end: datetime | None = None
+    refused_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if exact_sum(self.allocations.values()) != self.metered:

@@ -35,8 +35,8 @@ class Bucket(StrEnum):
     settlement where the marketplace told its figure. RELEASED: in a rejected or expired record, to be
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
     decision. WRITTEN_OFF: expired, and the agreement says never to bill it. CARRIED: less than
-    the marketplace can take now, to be billed later. UNBILLABLE: carried, but the agreement is
-    suspended or over. UNSETTLED: used since the last settlement.
+    the marketplace can take now, to be billed later. UNBILLABLE: carried, or in a record that was
+    surely not booked, but the agreement is suspended or over. UNSETTLED: used since the last settlement.
     """
 
     ACCEPTED = "accepted"
@@ -148,11 +148,14 @@ def _line(
     buckets = dict.fromkeys(Bucket, ZERO)
     for record in records:
         bucket = _bucket_of(record, agreement)
+        if unbillable and record.state is RecordState.PENDING:
+            bucket = Bucket.UNBILLABLE
         if bucket is not None:
             counted = record.counted(absorbed=record.absorbed).get(period, ZERO)
             buckets[bucket] = exact_sum((buckets[bucket], counted))
     billable = total_in(period, rated.billable)
-    buckets[Bucket.UNBILLABLE if unbillable else Bucket.CARRIED] = position.carried
+    carried = Bucket.UNBILLABLE if unbillable else Bucket.CARRIED
+    buckets[carried] = exact_sum((buckets[carried], position.carried))
     buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
     return StatementLine(
         dimension=dimension,

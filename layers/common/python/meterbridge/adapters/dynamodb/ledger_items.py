@@ -96,6 +96,7 @@ class RecordItem(Model):
     finished_at = MomentAttribute(null=True)
     quantity_kind = UnicodeAttribute(default=QuantityKind.INTEGER.value)
     reported_hour_end = MomentAttribute(null=True)
+    refused_at = MomentAttribute(null=True)
 
 
 class HeadItem(Model):
@@ -141,6 +142,7 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         finished_at=record.finished_at,
         quantity_kind=record.quantity_kind.value,
         reported_hour_end=record.reported_hour_end,
+        refused_at=record.refused_at,
     )
     if record.state in OPEN_STATES:
         item.pending_pk = pending_key(record.channel)
@@ -187,6 +189,7 @@ def record_from_item(item: RecordItem) -> MeteringRecord:
         finished_at=item.finished_at,
         quantity_kind=QuantityKind(item.quantity_kind),
         reported_hour_end=item.reported_hour_end,
+        refused_at=item.refused_at,
     )
 
 

@@ -23,6 +23,7 @@ class Verdict:
         splits: one record may be the cause: send halves until it is alone.
         throttled: the call came too soon.
         retry_after: seconds the marketplace asks to wait then, 0 where it does not say.
+        may_be_early: it may mean that the usage lies in the marketplace's future.
     """
 
     outcome: ReportOutcome
@@ -32,6 +33,7 @@ class Verdict:
     splits: bool = False
     throttled: bool = False
     retry_after: int = 0
+    may_be_early: bool = False
 
 
 NO_RESULT = Verdict(ReportOutcome.RETRY, "NoResult", "left out of the answer", reached=True)
@@ -108,6 +110,7 @@ def answered_alike(part: Part, verdict: Verdict, request_id: str = "") -> list[R
             detail=verdict.detail,
             request_id=request_id,
             reached=verdict.reached,
+            may_be_early=verdict.may_be_early,
         )
         for submission in part
     ]
