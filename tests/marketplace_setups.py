@@ -18,6 +18,7 @@ from meterbridge.adapters.marketplaces.azure import AzureMarketplace, connection
 from meterbridge.adapters.marketplaces.azure_credentials import AzureApp, AzureTokens, by_secret
 from meterbridge.adapters.marketplaces.gcp import GcpMarketplace
 from meterbridge.adapters.marketplaces.gcp_client import ServiceControl
+from meterbridge.adapters.marketplaces.gcp_listings import RegistryListings
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.application.ports import Marketplace
 from meterbridge.domain.agreements import (
@@ -61,7 +62,9 @@ class MarketplaceSetup(Protocol):
     def register(self, control: SandboxControl) -> None:
         """Registers the buyers, and lets the seller in."""
 
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Any:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, clock: Any = None, registry: Any = None
+    ) -> Any:
         """A context with the adapter; where nobody listens it is let in all the same."""
 
     def terms(self, agreement_id: str) -> dict[str, Any]:
@@ -105,7 +108,9 @@ class AwsSetup:
             )
 
     @contextmanager
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, **_: Any
+    ) -> Iterator[Marketplace]:
         address = {
             "AWS_ENDPOINT_URL_MARKETPLACE_METERING": "http://127.0.0.1:9"
             if nobody_listens
@@ -154,7 +159,9 @@ class AzureSetup:
             )
 
     @contextmanager
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, **_: Any
+    ) -> Iterator[Marketplace]:
         pool = connection_pool(8)
         tokens = AzureTokens(by_secret(AzureApp(TENANT, APP_ID, url), KeptSecret("s3cret")))
         endpoint = "http://127.0.0.1:9" if nobody_listens else url
@@ -204,13 +211,17 @@ class GcpSetup:
         control.gcp.register_service(SERVICE, metrics, reporters=[reporter])
 
     @contextmanager
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, clock: Any = None, registry: Any = None
+    ) -> Iterator[Marketplace]:
         pool = connection_pool(8)
         endpoint = "http://127.0.0.1:9" if nobody_listens else url
         service_control = ServiceControl(
             pool, google_tokens(url, pool), unpaced(), endpoint=endpoint
         )
-        yield GcpMarketplace(service_control, FixedListings(), FakeClock(NOON))
+        clock = clock or FakeClock(NOON)
+        listings = FixedListings() if registry is None else RegistryListings(registry, clock)
+        yield GcpMarketplace(service_control, listings, clock)
         pool.clear()
 
     def terms(self, agreement_id: str) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
+from meterbridge.application.contact import Contact
 from meterbridge.application.entitlements import ENTITLED, Entitlements, Sending
 from meterbridge.application.planned_report import planned_report, submission_of
 from meterbridge.application.ports import (
@@ -96,21 +98,14 @@ def report_usage(
             wanted += held
 
 
+_REGISTRY_FAILURES = (NotFoundError, StaleVersionError, StoreUnavailableError)
+
 _Step = tuple[MeteringRecord, RecordState | Progress]
 """A record as this run knows it, and what became of it."""
 
 
 @dataclass
 class _Run:
-    """One run.
-
-    Attributes:
-        seen: what was read; each record is worked on once.
-        closed: products for which the marketplace takes no call of ours.
-        refusals: why, and why not for some records of a product.
-        unauthorized: records that are not tried again in this run.
-    """
-
     marketplace: Marketplace
     ledger: Ledger
     registry: Registry
@@ -120,20 +115,14 @@ class _Run:
     counts: Counter[RecordState | Progress] = field(default_factory=Counter)
     open_deadlines: list[datetime] = field(default_factory=list)
     seen: set[RecordKey] = field(default_factory=set)
-    closed: set[str] = field(default_factory=set)
-    refusals: dict[str, str] = field(default_factory=dict)
-    unauthorized: set[RecordKey] = field(default_factory=set)
     error: MeterbridgeError | None = None
 
     def __post_init__(self) -> None:
         self.entitlements = Entitlements(self.registry, self.clock)
+        self.contact = Contact()
 
     def goes_on(self) -> bool:
         return self.error is None and self.may_continue()
-
-    def is_open(self, record: MeteringRecord) -> bool:
-        """Whether we are let report a record, as far as this run knows."""
-        return record.product_id not in self.closed and record.key not in self.unauthorized
 
     def report(
         self, pool: Executor, pending: Sequence[MeteringRecord], limits: ReportLimits
@@ -144,7 +133,7 @@ class _Run:
         waiting = self.close_overdue(pool, pending)
         self.entitlements.expect(waiting)
         for number in range(limits.rounds):
-            if number and self.goes_on() and any(map(self.is_open, waiting)):
+            if number and self.goes_on() and any(map(self.contact.is_open, waiting)):
                 self.backoff(number)
             waiting = self.send(pool, waiting)
         self.note((record, Progress.WAITING) for record in waiting)
@@ -158,14 +147,15 @@ class _Run:
 
     def summary(self) -> ReportSummary:
         error = self.error
-        if error is None and self.refusals:
-            told = sorted(self.refusals.items())
+        refusals = self.contact.refusals
+        if error is None and refusals:
+            told = sorted(refusals.items())
             error = ProductRefusedError("; ".join(f"{product}: {why}" for product, why in told))
         return ReportSummary(
             self.counts,
             min(self.open_deadlines, default=None),
             error=error,
-            refusals=self.refusals,
+            refusals=refusals,
             suspended=tuple(sorted(self.entitlements.suspended)),
             resumed=tuple(sorted(self.entitlements.resumed)),
         )
@@ -176,6 +166,7 @@ class _Run:
         """Close what is past its deadline, sent or not; return the rest."""
         now = self.clock.now()
         overdue = [record for record in records if now >= record.deadline]
+        self.contact.given_up(overdue)
         self.note(pool.map(self._close, overdue))
         return [record for record in records if now < record.deadline]
 
@@ -185,7 +176,15 @@ class _Run:
     def send(self, pool: Executor, records: Sequence[MeteringRecord]) -> list[MeteringRecord]:
         """Send in batches; return what is to be sent again."""
         size = policy_at(self.marketplace.channel, self.clock.now()).max_batch
-        steps = [step for done in pool.map(self._report, batches(records, size)) for step in done]
+        first = self.contact.first(records)
+        early = {record.key for record in first}
+        rest = [record for record in records if record.key not in early]
+        steps = [
+            step
+            for part, send in ((first, partial(self._report, first=True)), (rest, self._report))
+            for done in pool.map(send, batches(part, size))
+            for step in done
+        ]
         again = [self._is_sent_again(*step) for step in steps]
         self.note(step for step, sent in zip(steps, again, strict=True) if not sent)
         return [record for (record, _), sent in zip(steps, again, strict=True) if sent]
@@ -196,10 +195,11 @@ class _Run:
             return self.entitlements.sending(record) is Sending.NOW
         return became is Progress.WAITING
 
-    def _report(self, batch: Sequence[MeteringRecord]) -> list[_Step]:
+    def _report(self, batch: Sequence[MeteringRecord], *, first: bool = False) -> list[_Step]:
         """Mark, send, and save the answers of one batch."""
         product_id = batch[0].product_id
-        if not self.goes_on() or product_id in self.closed:
+        silent = not first and self.contact.is_silent(product_id)
+        if silent or not self.goes_on():
             return [(record, Progress.WAITING) for record in batch]
         steps: list[_Step] = []
         before: dict[RecordKey, MeteringRecord] = {}
@@ -218,13 +218,13 @@ class _Run:
             results = self.marketplace.submit(submissions)
         except MarketplaceError as exc:
             if isinstance(exc, ProductRefusedError):
-                self.closed.add(product_id)
-                self.refusals[product_id] = str(exc)
+                self.contact.refused(product_id, exc)
             else:
                 self.error = exc
             return steps + [self._save(each, each.unsent()) for each in marked.values()]
         if sorted(result.key for result in results) != sorted(marked):
             raise InvariantError("the marketplace adapter owes one result per submission")
+        self.contact.heard(product_id, results, first=first)
         for result in sorted(results, key=lambda each: each.outcome not in ENTITLED):
             steps.append(self._conclude(before[result.key], marked[result.key], result))
         return steps
@@ -232,7 +232,7 @@ class _Run:
     def _mark(self, record: MeteringRecord) -> tuple[_Step, Submission | None]:
         """Write ahead that a record is about to be sent; without a submission it is not sent now."""
         now = self.clock.now()
-        if not self.is_open(record):
+        if not self.contact.is_open(record):
             return (record, Progress.WAITING), None
         try:
             if self.entitlements.sending(record) is not Sending.NOW:
@@ -263,12 +263,11 @@ class _Run:
             result, refused = replace(result, outcome=ReportOutcome.INVALID), False
         try:
             self.entitlements.heard(marked, result)
-        except (NotFoundError, StaleVersionError, StoreUnavailableError) as exc:
+        except _REGISTRY_FAILURES as exc:
             self.error = exc
             return marked, Progress.WAITING
         if result.outcome is ReportOutcome.NOT_AUTHORIZED:
-            self.unauthorized.add(marked.key)
-            self.refusals.setdefault(marked.product_id, f"{marked.key}: {reason_of(result)}")
+            self.contact.unauthorized(marked, reason_of(result))
         after = next_record(marked, result, had_doubt=in_doubt(before), at=self.clock.now())
         step = self._save(marked, after)
         if not refused:
@@ -277,7 +276,7 @@ class _Run:
         # it were in doubt.
         try:
             self.entitlements.refused(marked, result)
-        except (NotFoundError, StaleVersionError, StoreUnavailableError) as exc:
+        except _REGISTRY_FAILURES as exc:
             self.error = exc
         return (step[0], Progress.HELD) if step[1] is Progress.WAITING else step
 
