@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from azure_world import AzureWorld, resource_of
@@ -24,7 +24,9 @@ SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "300")) // 3
 STEPS = st.one_of(
     st.tuples(st.just("use"), st.integers(-600, 0)),
     st.tuples(st.sampled_from(["entitle", "dismiss"]), st.integers(0, 1)),
-    st.tuples(st.just("run"), st.sampled_from(["sweep", "drain", "settle_all", "report", "cycle"])),
+    st.tuples(st.just("run"), st.sampled_from(["sweep", "drain", "settle_all", "report"])),
+    st.just(("run", "cycle")),
+    st.just(("run", "cycle")),
     st.tuples(st.just("lose_answers"), st.integers(1, 2)),
     st.tuples(st.just("advance"), st.sampled_from([5, 15, 60, 60 * 7, 60 * 25])),
 )
@@ -65,8 +67,23 @@ def use(world: World, number: int, minutes: int) -> None:
     )
 
 
+GONE_FOR_DAYS = [
+    (step, None)
+    for step in (
+        ("use", -120),
+        ("dismiss", 0),
+        ("run", "cycle"),
+        ("advance", 60 * 25),
+        ("run", "cycle"),
+        ("advance", 60 * 25),
+        ("run", "cycle"),
+    )
+]
+
+
 @pytest.mark.parametrize("world_of", [World, AzureWorld])
 @given(st.lists(st.tuples(STEPS, INTERRUPTIONS), min_size=6, max_size=30))
+@example(GONE_FOR_DAYS)
 @settings(
     max_examples=SCHEDULES,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
