@@ -12,6 +12,11 @@ from aws_cdk import aws_logs as logs
 
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
+_AUDIENCE = re.compile(
+    r"//iam\.googleapis\.com/projects/\d+/locations/global"
+    r"/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+"
+)
+_SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -30,6 +35,13 @@ class ReportingMode(StrEnum):
 
     LIVE = "live"
     DRY_RUN = "dry-run"
+
+
+class UserLabels(StrEnum):
+    """What Google is told about a record besides what it bills by."""
+
+    NONE = "none"
+    AGREEMENT = "agreement"
 
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -57,6 +69,13 @@ class DeploymentConfig:
         azure_client_id: that app, as the offers name it; without one nothing is reported there.
         azure_secret_arn: the secret in Secrets Manager with the app's client secret or certificate
             (PEM with private key); without one the app must trust the function's AWS identity.
+        gcp_audience: the workload identity provider at Google that trusts the function's AWS role:
+            ``//iam.googleapis.com/projects/…/workloadIdentityPools/…/providers/…``.
+        gcp_service_account: the service account, linked to the products, that the role acts as.
+        gcp_secret_arn: in place of both, the secret in Secrets Manager with a service account's JSON
+            key. Without either nothing is reported to Google Cloud Marketplace.
+        gcp_user_labels: ``agreement`` puts the agreement's id on every report, which shows in the
+            buyer's own cost table.
         reporting_mode: ``dry-run`` builds and logs submissions but sends none.
         alarm_email: who is told about an alarm.
         log_retention: how long logs are kept, by the CDK's name: ``THREE_MONTHS``.
@@ -72,6 +91,10 @@ class DeploymentConfig:
     azure_tenant_id: str | None
     azure_client_id: str | None
     azure_secret_arn: str | None
+    gcp_audience: str | None
+    gcp_service_account: str | None
+    gcp_secret_arn: str | None
+    gcp_user_labels: UserLabels
     reporting_mode: ReportingMode
     alarm_email: str | None
     log_retention: logs.RetentionDays
@@ -80,6 +103,11 @@ class DeploymentConfig:
     def is_local(self) -> bool:
         """Whether this is a deployment into an emulator, which may be thrown away."""
         return self.stage is Stage.LOCAL
+
+    @property
+    def reports_to_gcp(self) -> bool:
+        """Whether there is a way to sign in to Google."""
+        return bool(self.gcp_secret_arn or self.gcp_audience)
 
     @classmethod
     def from_context(cls, context: Mapping[str, object]) -> DeploymentConfig:
@@ -106,6 +134,14 @@ class DeploymentConfig:
             azure_tenant_id=parser.text("azure_tenant_id", _GUID, "a GUID"),
             azure_client_id=parser.text("azure_client_id", _GUID, "a GUID"),
             azure_secret_arn=parser.text("azure_secret_arn", _SECRET_ARN, "a secret's ARN"),
+            gcp_audience=parser.text(
+                "gcp_audience", _AUDIENCE, "a workload identity provider's full name"
+            ),
+            gcp_service_account=parser.text(
+                "gcp_service_account", _SERVICE_ACCOUNT, "a service account's e-mail address"
+            ),
+            gcp_secret_arn=parser.text("gcp_secret_arn", _SECRET_ARN, "a secret's ARN"),
+            gcp_user_labels=parser.choice("gcp_user_labels", UserLabels, UserLabels.NONE),
             reporting_mode=parser.choice("reporting_mode", ReportingMode, ReportingMode.LIVE),
             alarm_email=parser.text("alarm_email", _EMAIL, "an e-mail address"),
             log_retention=parser.choice(
@@ -118,6 +154,10 @@ class DeploymentConfig:
             parser.faults.append("azure_client_id and azure_tenant_id need each other")
         if config.azure_secret_arn and not config.azure_client_id:
             parser.faults.append("azure_secret_arn needs azure_client_id")
+        if bool(config.gcp_audience) != bool(config.gcp_service_account):
+            parser.faults.append("gcp_audience and gcp_service_account need each other")
+        if config.gcp_secret_arn and config.gcp_audience:
+            parser.faults.append("gcp_secret_arn and gcp_audience exclude each other")
         if config.marketplace_endpoint and not config.is_local:
             parser.faults.append("marketplace_endpoint is for the local stage only")
         if parser.faults:

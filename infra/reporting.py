@@ -149,3 +149,29 @@ class ReportingAzure(Reporting):
                 },
                 reason="GetWebIdentityToken has no resource types; the condition limits its audience",
             )
+
+
+class ReportingGcp(Reporting):
+    """To Google Cloud Marketplace, as a service account: by the function's AWS role, or by its key."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
+    ) -> None:
+        config = platform.config
+        super().__init__(
+            scope,
+            construct_id,
+            platform=platform,
+            storage=storage,
+            marketplace="gcp",
+            environment={
+                "GCP_AUDIENCE": config.gcp_audience,
+                "GCP_SERVICE_ACCOUNT": config.gcp_service_account,
+                "GCP_SECRET_ARN": config.gcp_secret_arn,
+                "GCP_USER_LABELS": config.gcp_user_labels.value,
+                "MARKETPLACE_ENDPOINT": config.marketplace_endpoint,
+            },
+        )
+        # Federation needs no grant: the function signs GetCallerIdentity, which every role may call.
+        if config.gcp_secret_arn:
+            self.allow("secretsmanager:GetSecretValue", config.gcp_secret_arn)

@@ -12,7 +12,7 @@ from infra.ingest import Ingest
 from infra.layers import Layers
 from infra.management import Management
 from infra.monitoring import Monitoring
-from infra.reporting import Reporting, ReportingAws, ReportingAzure
+from infra.reporting import Reporting, ReportingAws, ReportingAzure, ReportingGcp
 from infra.runtime import runtime_of
 from infra.service_function import Platform
 from infra.storage import Storage
@@ -43,6 +43,10 @@ class MeterbridgeStack(Stack):
         if config.azure_client_id:
             reporting["Azure"] = ReportingAzure(
                 self, "ReportingAzure", platform=platform, storage=storage
+            )
+        if config.reports_to_gcp:
+            reporting["Gcp"] = ReportingGcp(
+                self, "ReportingGcp", platform=platform, storage=storage
             )
         reporters = [each.function for each in reporting.values()]
         management = Management(

@@ -77,9 +77,7 @@ class NewAgreement(Input):
     id: Identifier | None = Field(None, description="Chosen by you, or made up")
     customer_id: CustomerId
     product_id: Identifier
-    channel: BillableChannel = Field(
-        description="gcp and manual are metered and settled, but not reported yet"
-    )
+    channel: BillableChannel = Field(description="manual is metered and settled, but not reported")
     offering_id: Identifier
     offering_version: StrictInt | None = Field(
         None, ge=1, lt=10**8, description="The newest one if it is left out"

@@ -85,7 +85,7 @@ class FakeLedger:
                 for record in self._records.values()
                 if record.channel is channel and record.state in OPEN_STATES
             ]
-        return sorted(waiting, key=lambda record: (record.deadline, record.key))[:limit]
+        return sorted(waiting, key=lambda record: (record.open_until, record.key))[:limit]
 
     def save(
         self, record: MeteringRecord, *, expected_state: RecordState, expected_attempts: int

@@ -27,6 +27,7 @@ MARKETPLACES = {
     "azure_tenant_id": "11111111-2222-4333-8444-555555555555",
     "azure_client_id": "22222222-2222-4333-8444-555555555555",
     "azure_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:azure-AbCdEf",
+    "gcp_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:google-AbCdEf",
 }
 
 FLAGS = {

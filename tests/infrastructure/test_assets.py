@@ -28,6 +28,7 @@ FUNCTIONS = (
     "settle_agreements",
     "report_usage_aws",
     "report_usage_azure",
+    "report_usage_gcp",
     "manage",
 )
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from aws_cdk import aws_logs as logs
 
-from infra.config import ConfigError, DeploymentConfig, ReportingMode, Stage
+from infra.config import ConfigError, DeploymentConfig, ReportingMode, Stage, UserLabels
 
 PROJECT = Path(__file__).resolve().parents[2]
+AUDIENCE = (
+    "//iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/aws/providers/lambda"
+)
 
 
 def test_an_empty_context_is_a_production_deployment_with_defaults() -> None:
@@ -24,6 +27,10 @@ def test_an_empty_context_is_a_production_deployment_with_defaults() -> None:
         azure_tenant_id=None,
         azure_client_id=None,
         azure_secret_arn=None,
+        gcp_audience=None,
+        gcp_service_account=None,
+        gcp_secret_arn=None,
+        gcp_user_labels=UserLabels.NONE,
         reporting_mode=ReportingMode.LIVE,
         alarm_email=None,
         log_retention=logs.RetentionDays.THREE_MONTHS,
@@ -59,6 +66,9 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
                 "schedule_minutes": "0",
                 "grace_minutes": 1.5,
                 "marketplace_role_arn": "Seller",
+                "gcp_audience": "my-pool",
+                "gcp_service_account": "meter@acme.example",
+                "gcp_user_labels": "all",
                 "alarm_email": "nobody",
                 "log_retention": "FOREVER",
             }
@@ -70,6 +80,9 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         "schedule_minutes",
         "grace_minutes",
         "marketplace_role_arn",
+        "gcp_audience",
+        "gcp_service_account",
+        "gcp_user_labels",
         "alarm_email",
         "log_retention",
     ]
@@ -89,6 +102,18 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         (
             {"azure_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-AbCdEf"},
             "azure_secret_arn needs azure_client_id",
+        ),
+        (
+            {"gcp_service_account": "meter@acme.iam.gserviceaccount.com"},
+            "gcp_audience and gcp_service_account need each other",
+        ),
+        (
+            {
+                "gcp_audience": AUDIENCE,
+                "gcp_service_account": "meter@acme.iam.gserviceaccount.com",
+                "gcp_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-AbCdEf",
+            },
+            "gcp_secret_arn and gcp_audience exclude each other",
         ),
         (
             {"marketplace_endpoint": "http://127.0.0.1:8642"},

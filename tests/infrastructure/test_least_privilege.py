@@ -68,6 +68,14 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Secret": {"GetSecretValue"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
+    "ReportUsageGcp": {
+        "Ledger": READ | {"PutItem", "UpdateItem"},
+        "Ledger index": {"Query"},
+        "Registry index": {"Query"},
+        "Registry": READ_REGISTRY | {"UpdateItem"},
+        "Secret": {"GetSecretValue"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
@@ -217,6 +225,36 @@ def test_without_an_azure_app_nothing_is_deployed_for_azure(
     resources = Template.from_stack(build_stack({})).to_json()["Resources"]
 
     assert [name for name in resources if "Azure" in name] == []
+
+
+def test_a_google_account_that_trusts_our_role_needs_no_grant(
+    build_stack: Callable[..., MeterbridgeStack], marketplaces: dict[str, str]
+) -> None:
+    provider = "projects/42/locations/global/workloadIdentityPools/aws/providers/lambda"
+    settings = {
+        "gcp_secret_arn": "",
+        "gcp_audience": f"//iam.googleapis.com/{provider}",
+        "gcp_service_account": "meter@acme.iam.gserviceaccount.com",
+    }
+    resources = Template.from_stack(build_stack({**marketplaces, **settings})).to_json()[
+        "Resources"
+    ]
+    actions = {
+        action
+        for name, statement in _statements(resources)
+        if "ReportUsageGcpRole" in name
+        for action in _listed(statement["Action"])
+    }
+
+    assert {action.split(":")[0] for action in actions} == {"dynamodb", "logs", "sqs"}
+
+
+def test_without_a_google_account_nothing_is_deployed_for_google(
+    build_stack: Callable[..., MeterbridgeStack],
+) -> None:
+    resources = Template.from_stack(build_stack({})).to_json()["Resources"]
+
+    assert [name for name in resources if "Gcp" in name] == []
 
 
 def test_no_function_can_take_anything_out_of_the_books(resources: Resources) -> None:

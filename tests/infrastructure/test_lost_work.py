@@ -15,6 +15,7 @@ DEAD_LETTERS = {
     "AggregationUnsettled",
     "ReportingAwsLostWakeUps",
     "ReportingAzureLostWakeUps",
+    "ReportingGcpLostWakeUps",
 }
 
 
@@ -102,6 +103,7 @@ def test_a_stream_batch_is_halved_and_then_its_position_kept(template: Template)
         ("CloseWindows", "AggregationLostWakeUps"),
         ("ReportUsageAws", "ReportingAwsLostWakeUps"),
         ("ReportUsageAzure", "ReportingAzureLostWakeUps"),
+        ("ReportUsageGcp", "ReportingGcpLostWakeUps"),
     ],
 )
 def test_a_wake_up_that_fails_or_is_not_delivered_is_kept(
@@ -128,4 +130,4 @@ def test_no_function_that_is_woken_asynchronously_lacks_such_a_queue(
     rules = [r for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
     configs = [r for r in resources.values() if r["Type"] == "AWS::Lambda::EventInvokeConfig"]
 
-    assert len(rules) == len(configs) == 3
+    assert len(rules) == len(configs) == 4

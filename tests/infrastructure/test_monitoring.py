@@ -54,7 +54,7 @@ def test_a_schedule_that_stands_still_raises_an_alarm_though_nothing_is_measured
     template = Template.from_stack(build_stack({"schedule_minutes": minutes, **marketplaces}))
     standing = [alarm for alarm in _alarms(template) if alarm["MetricName"] == "Invocations"]
 
-    assert len(standing) == 3
+    assert len(standing) == 4
     for alarm in standing:
         assert alarm["TreatMissingData"] == "breaching"
         assert alarm["ComparisonOperator"] == "LessThanThreshold"

@@ -103,6 +103,7 @@ def test_a_record_keeps_its_kind_its_end_and_when_it_was_refused(ledger: Ledger)
         quantity_kind=QuantityKind.DECIMAL,
         reported_hour_end=at("2026-11-24T10:20"),
         refused_at=at("2026-11-24T11:05"),
+        resend_until=at("2026-11-24T12:20"),
     )
     committed(ledger, record)
     assert ledger.record(record.key) == record

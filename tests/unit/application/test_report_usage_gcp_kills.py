@@ -41,6 +41,7 @@ class StrictGoogle:
         metrics = {f"d{number:02d}": Metric(f"d{number:02d}") for number in range(30)}
         self.service = Service(SERVICE, metrics)
         self.script: list[str] = []
+        self.reports = 0
         for agreement_id in ("agr_1", "agr_2"):
             entitlement = Entitlement(SERVICE, consumer_of(agreement_id), STARTED)
             self.rules.entitlements[entitlement.reference] = entitlement
@@ -49,6 +50,7 @@ class StrictGoogle:
         request, now = json.loads(body), self.clock.now()
         if method == "check":
             return self._check(check_row(request))
+        self.reports += 1
         rows = report_rows(request)
         fault = self.script.pop(0) if self.script else "none"
         if fault in ("refused", "throttled"):
@@ -168,4 +170,28 @@ def test_whatever_happens_nothing_is_added_twice_and_what_was_added_stays_commit
             assert place not in added
     if not reporter.google.script:
         reporter.reporting.later()
-        assert reporter.google.added() == expected
+        added = reporter.google.added()
+        for record in reporter.records:
+            place = (record.buyer["usage_reporting_id"], record.key.dimension)
+            state = reporter.reporting.ledger.record(record.key).state
+            assert added.get(place) == expected[place] or state is RecordState.CONFLICTED
+
+
+@pytest.mark.parametrize(
+    ("fault", "minutes", "state", "reports"),
+    [
+        ("lost", 59, RecordState.ACCEPTED, 2),
+        ("lost", 60, RecordState.CONFLICTED, 1),
+        ("throttled", 60, RecordState.ACCEPTED, 2),
+    ],
+)
+def test_an_unknown_outcome_is_resent_for_one_hour_only(
+    fault: str, minutes: int, state: RecordState, reports: int
+) -> None:
+    reporter = Reporter()
+    reporter.google.script = [fault]
+    reporter.reporting.run(rounds=1)
+    reporter.reporting.later(timedelta(minutes=minutes), rounds=1)
+    assert set(reporter.reporting.states(reporter.records)) == {state}
+    assert reporter.google.reports == reports
+    assert reporter.google.added() == reporter.expected()

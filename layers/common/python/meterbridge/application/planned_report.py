@@ -27,12 +27,12 @@ def planned_report(
     """
     now = clock.now()
     entitlements = Entitlements(registry, clock)
-    entitlements.expect(record for record in pending if now < record.deadline)
+    entitlements.expect(record for record in pending if now < record.open_until)
     counts: Counter[RecordState | Progress] = Counter()
     open_deadlines = []
     planned: list[Submission] = []
     for record in pending:
-        if now >= record.deadline:
+        if now >= record.open_until:
             counts[closed_at_deadline(record, at=now).state] += 1
             continue
         if entitlements.sending(record) is not Sending.NOW:

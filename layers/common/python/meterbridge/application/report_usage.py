@@ -165,10 +165,10 @@ class _Run:
     ) -> list[MeteringRecord]:
         """Close what is past its deadline, sent or not; return the rest."""
         now = self.clock.now()
-        overdue = [record for record in records if now >= record.deadline]
+        overdue = [record for record in records if now >= record.open_until]
         self.contact.given_up(overdue)
         self.note(pool.map(self._close, overdue))
-        return [record for record in records if now < record.deadline]
+        return [record for record in records if now < record.open_until]
 
     def _close(self, record: MeteringRecord) -> _Step:
         return self._save(record, closed_at_deadline(record, at=self.clock.now()))
@@ -240,7 +240,7 @@ class _Run:
         except StoreUnavailableError as exc:
             self.error = exc
             return (record, Progress.WAITING), None
-        if now >= record.deadline:
+        if now >= record.open_until:
             return self._close(record), None
         try:
             submission = submission_of(record, self.marketplace)
@@ -249,7 +249,8 @@ class _Run:
         except StoreUnavailableError as exc:
             self.error = exc
             return (record, Progress.WAITING), None
-        marked = record.submitted(submission.entry, at=now)
+        window = policy_at(self.marketplace.channel, now).resend_window
+        marked = record.submitted(submission.entry, at=now, resend_window=window)
         step = self._save(record, marked)
         # Anything but the mark itself: it could not be written, or another run wrote first.
         return step, submission if step[0] is marked else None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -95,6 +95,8 @@ class MeteringRecord:
         receipt: the marketplace's id for it.
         request_id: the marketplace's id of the call that was answered last, for its support.
         submission: the frozen request entry, as first sent.
+        resend_until: while the outcome of a send is unknown, the moment until which it may be sent
+            again; None where the deadline alone says so.
         accepted_quantity: the marketplace's own figure where it told one.
         refused_at: when the marketplace said last that the buyer is not entitled.
     """
@@ -119,6 +121,7 @@ class MeteringRecord:
     accepted_quantity: Decimal | None = None
     submitted_at: datetime | None = None
     finished_at: datetime | None = None
+    resend_until: datetime | None = None
     quantity_kind: QuantityKind = QuantityKind.INTEGER
     reported_hour_end: datetime | None = None
     refused_at: datetime | None = None
@@ -180,8 +183,22 @@ class MeteringRecord:
             missing = subtract(missing, taken)
         return found
 
-    def submitted(self, submission: Mapping[str, str], *, at: datetime) -> MeteringRecord:
+    @property
+    def open_until(self) -> datetime:
+        """The moment from which it is not sent any more."""
+        return self.deadline if self.resend_until is None else min(self.deadline, self.resend_until)
+
+    def submitted(
+        self,
+        submission: Mapping[str, str],
+        *,
+        at: datetime,
+        resend_window: timedelta | None = None,
+    ) -> MeteringRecord:
         """About to be sent (again). The first submission stays for ever.
+
+        Args:
+            resend_window: how long after the first send of unknown outcome it may be sent again.
 
         Raises:
             InvariantError: it has a result already, or another submission was sent before.
@@ -195,6 +212,9 @@ class MeteringRecord:
             submission=submission,
             attempts=self.attempts + 1,
             submitted_at=at,
+            resend_until=at + resend_window
+            if resend_window is not None and self.state is RecordState.PENDING
+            else self.resend_until,
         )
 
     def unsent(self) -> MeteringRecord:
@@ -205,7 +225,9 @@ class MeteringRecord:
         self._require_open("taken back")
         if self.attempts != 1:
             return replace(self, attempts=self.attempts)
-        return replace(self, state=RecordState.PENDING, attempts=0, submitted_at=None)
+        return replace(
+            self, state=RecordState.PENDING, attempts=0, submitted_at=None, resend_until=None
+        )
 
     def finished(
         self,

@@ -31,6 +31,8 @@ class MarketplacePolicy:
         max_quantity: greatest quantity of one record, by kind.
         decimal_places: digits after the point on a decimal dimension.
         zero_allowed: whether a record of 0 may be sent.
+        resend_window: how long a record may be sent again whose outcome is unknown; None where the
+            marketplace books one record for an hour, however often it comes.
     """
 
     channel: Channel
@@ -44,6 +46,7 @@ class MarketplacePolicy:
     max_quantity: dict[QuantityKind, Decimal]
     decimal_places: int
     zero_allowed: bool
+    resend_window: timedelta | None = None
 
     def deadline(self, reported_hour_start: datetime, ends_at: datetime | None = None) -> datetime:
         """Last moment (exclusive) at which a record of this time is still taken.
@@ -107,9 +110,11 @@ POLICIES = (
     ),
     # contracts.md §3.1.5: the contract asks for a report within one hour, which the schedule keeps;
     # later usage is taken, at worst on the next invoice, so neither that hour nor the Pacific month
-    # end is a refusal. The 48 h are ours: they outlast an outage of a day, and end the resending of
-    # a record whose outcome is unknown, because how long Google remembers an operationId is not
-    # published. Usage that was surely not booked by then is billed again in an open hour.
+    # end is a refusal. The 48 h are ours: they outlast an outage of a day, and usage that was surely
+    # not booked by then is billed again in an open hour. A record whose outcome is unknown is sent
+    # again for one hour only: every report is added up, no page promises that a known operationId
+    # is not, and how long one is remembered is not published (§3.1.4, DISAGREE and NOT VERIFIED).
+    # After that it is CONFLICTED until somebody has looked at Google's insights report.
     # No rate and no number of operations is published either (§3.1.1): the pace is ours, and 200
     # operations stay far below 1 MB and within what one run can finish. A double holds 15 decimal
     # digits exactly (§3.1.2).
@@ -128,6 +133,7 @@ POLICIES = (
         },
         decimal_places=6,
         zero_allowed=True,
+        resend_window=timedelta(hours=1),
     ),
 )
 

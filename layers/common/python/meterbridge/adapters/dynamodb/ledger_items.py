@@ -94,6 +94,7 @@ class RecordItem(Model):
     accepted_quantity = DecimalAttribute(null=True)
     submitted_at = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
+    resend_until = MomentAttribute(null=True)
     quantity_kind = UnicodeAttribute(default=QuantityKind.INTEGER.value)
     reported_hour_end = MomentAttribute(null=True)
     refused_at = MomentAttribute(null=True)
@@ -140,6 +141,7 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         accepted_quantity=record.accepted_quantity,
         submitted_at=record.submitted_at,
         finished_at=record.finished_at,
+        resend_until=record.resend_until,
         quantity_kind=record.quantity_kind.value,
         reported_hour_end=record.reported_hour_end,
         refused_at=record.refused_at,
@@ -148,7 +150,7 @@ def record_to_item(record: MeteringRecord, model: type[RecordItem]) -> RecordIte
         item.pending_pk = pending_key(record.channel)
         item.pending_sk = "#".join(
             (
-                moment_text(record.deadline),
+                moment_text(record.open_until),
                 key.agreement_id,
                 key.dimension,
                 hour_text(key.hour),
@@ -187,6 +189,7 @@ def record_from_item(item: RecordItem) -> MeteringRecord:
         accepted_quantity=item.accepted_quantity,
         submitted_at=item.submitted_at,
         finished_at=item.finished_at,
+        resend_until=item.resend_until,
         quantity_kind=QuantityKind(item.quantity_kind),
         reported_hour_end=item.reported_hour_end,
         refused_at=item.refused_at,
