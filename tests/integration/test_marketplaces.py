@@ -130,6 +130,17 @@ class TestWhatIsBilled:
         (request_id,) = {reporting.ledger.record(record.key).request_id for record in records}
         assert bool(request_id) is setup.names_calls
 
+    def test_so_can_a_call_that_failed(
+        self, setup: MarketplaceSetup, reporting: Reporting, control: SandboxControl
+    ) -> None:
+        control.inject("internal_error", count=None)
+        (record,) = records_of(setup, 1)
+        reporting.add(record)
+        reporting.run(rounds=1)
+        stored = reporting.ledger.record(record.key)
+        assert bool(stored.request_id) is setup.names_calls
+        assert stored.reason != ""
+
 
 class TestOneResultPerSubmission:
     def test_in_the_order_sent_or_any_other(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -124,7 +126,8 @@ def verdict_of(error: Exception) -> Verdict:
         ProductRefusedError: likewise, but of what is in this call only.
     """
     if isinstance(error, ClientError):
-        return _verdict_of_answer(error)
+        metadata = error.response.get("ResponseMetadata", {})
+        return replace(_verdict_of_answer(error), request_id=str(metadata.get("RequestId", "")))
     code = type(error).__name__
     if isinstance(error, ParamValidationError):
         return Verdict(ReportOutcome.INVALID, code, str(error), splits=True)

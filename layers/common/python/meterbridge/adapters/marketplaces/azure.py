@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Protocol
 
@@ -151,7 +152,10 @@ class AzureMarketplace:
         code, detail = str(body.get("code", "")), str(body.get("message", ""))
         if response.status in REFUSED_TOKEN:
             raise ProductRefusedError(f"Azure refuses our app: {response.status} {code}: {detail}")
-        verdict = verdict_of_status(response.status, code, detail, response.headers)
+        verdict = replace(
+            verdict_of_status(response.status, code, detail, response.headers),
+            request_id=_request_id(response),
+        )
         if verdict.throttled:
             self._pacer.throttled(verdict.retry_after)
         return verdict
