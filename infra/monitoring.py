@@ -31,6 +31,7 @@ _BUSINESS_ALARMS: Mapping[str, str] = {
     "RecordsRejected": "The marketplace refused a metering record: this usage is not billed.",
     "RecordsConflicted": "It is in doubt whether the marketplace billed a metering record.",
     "RecordsExpired": "A metering record missed the marketplace's window: this usage is lost.",
+    "AgreementsSuspended": "A marketplace says that a buyer is not entitled: usage is kept, not billed.",
     "EventConflicts": "Two events claim one identity with different content: one was not counted.",
     "UnbalancedStatements": "An agreement's books do not balance: usage was lost or doubled.",
     "FoldFailures": "A partition of the usage log cannot be folded: its usage is not billed.",

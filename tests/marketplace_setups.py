@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from meterbridge.adapters.marketplaces.azure import AzureMarketplace, connection
 from meterbridge.adapters.marketplaces.azure_credentials import AzureApp, AzureTokens, by_secret
 from meterbridge.adapters.marketplaces.gcp import GcpMarketplace
 from meterbridge.adapters.marketplaces.gcp_client import ServiceControl
+from meterbridge.adapters.marketplaces.gcp_listings import RegistryListings
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.application.ports import Marketplace
 from meterbridge.domain.agreements import (
@@ -60,7 +62,9 @@ class MarketplaceSetup(Protocol):
     def register(self, control: SandboxControl) -> None:
         """Registers the buyers, and lets the seller in."""
 
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Any:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, clock: Any = None, registry: Any = None
+    ) -> Any:
         """A context with the adapter; where nobody listens it is let in all the same."""
 
     def terms(self, agreement_id: str) -> dict[str, Any]:
@@ -71,6 +75,12 @@ class MarketplaceSetup(Protocol):
 
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         """The buyer does not pay."""
+
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        """The buyer pays again."""
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        """The buyer cancelled at that time."""
 
     def lock_out(self, control: SandboxControl) -> None:
         """The seller's credentials are worth nothing any more."""
@@ -98,7 +108,9 @@ class AwsSetup:
             )
 
     @contextmanager
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, **_: Any
+    ) -> Iterator[Marketplace]:
         address = {
             "AWS_ENDPOINT_URL_MARKETPLACE_METERING": "http://127.0.0.1:9"
             if nobody_listens
@@ -119,6 +131,12 @@ class AwsSetup:
 
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         control.aws.suspend_agreement(self.reference(agreement_id))
+
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        control.aws.resume_agreement(self.reference(agreement_id))
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        control.aws.end_agreement(self.reference(agreement_id), at)
 
     def lock_out(self, control: SandboxControl) -> None:
         control.inject("error", count=None, code="AccessDeniedException", status=400)
@@ -141,7 +159,9 @@ class AzureSetup:
             )
 
     @contextmanager
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, **_: Any
+    ) -> Iterator[Marketplace]:
         pool = connection_pool(8)
         tokens = AzureTokens(by_secret(AzureApp(TENANT, APP_ID, url), KeptSecret("s3cret")))
         endpoint = "http://127.0.0.1:9" if nobody_listens else url
@@ -158,6 +178,12 @@ class AzureSetup:
 
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         control.azure.suspend(self.reference(agreement_id))
+
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        control.azure.reinstate(self.reference(agreement_id))
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        control.azure.unsubscribe(self.reference(agreement_id), at)
 
     def lock_out(self, control: SandboxControl) -> None:
         control.azure.register_app(TENANT, APP_ID, client_secret="another")
@@ -185,13 +211,17 @@ class GcpSetup:
         control.gcp.register_service(SERVICE, metrics, reporters=[reporter])
 
     @contextmanager
-    def connected(self, url: str, *, nobody_listens: bool = False) -> Iterator[Marketplace]:
+    def connected(
+        self, url: str, *, nobody_listens: bool = False, clock: Any = None, registry: Any = None
+    ) -> Iterator[Marketplace]:
         pool = connection_pool(8)
         endpoint = "http://127.0.0.1:9" if nobody_listens else url
         service_control = ServiceControl(
             pool, google_tokens(url, pool), unpaced(), endpoint=endpoint
         )
-        yield GcpMarketplace(service_control, FixedListings(), FakeClock(NOON))
+        clock = clock or FakeClock(NOON)
+        listings = FixedListings() if registry is None else RegistryListings(registry, clock)
+        yield GcpMarketplace(service_control, listings, clock)
         pool.clear()
 
     def terms(self, agreement_id: str) -> dict[str, Any]:
@@ -203,6 +233,12 @@ class GcpSetup:
 
     def suspend(self, control: SandboxControl, agreement_id: str) -> None:
         control.gcp.suspend_entitlement(consumer_of(agreement_id), since=STARTED)
+
+    def resume(self, control: SandboxControl, agreement_id: str) -> None:
+        control.gcp.resume_entitlement(consumer_of(agreement_id))
+
+    def end(self, control: SandboxControl, agreement_id: str, at: datetime) -> None:
+        control.gcp.cancel_entitlement(consumer_of(agreement_id), at)
 
     def lock_out(self, control: SandboxControl) -> None:
         self._register_service(control, "other@acme.iam.gserviceaccount.com")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -29,6 +28,7 @@ from manage.services import Services, new_id, products_in_view
 from meterbridge.application.manage_agreements import (
     change_agreement,
     create_agreement,
+    patched,
     visible_agreement,
 )
 from meterbridge.application.registry_admin import Page, Versioned
@@ -86,7 +86,7 @@ def add_agreements(app: Resolver, services: Services, idempotency: Idempotency) 
         changes = _changes(body)
         entry = change_agreement(
             agreement_id,
-            lambda agreement: replace(agreement, **changes),
+            lambda agreement: patched(agreement, changes),
             expected_version(if_match),
             caller=app.caller,
             registry=registry,

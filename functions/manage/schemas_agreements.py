@@ -18,6 +18,7 @@ from meterbridge.domain.agreements import (
     AzureBuyerReference,
     GcpBuyerReference,
     RecoveryPolicy,
+    SuspendedBy,
 )
 from meterbridge.domain.offerings import Channel
 
@@ -123,6 +124,9 @@ class AgreementView(BaseModel):
     ends_at: datetime | None
     state: AgreementState
     state_reason: str
+    suspended_by: SuspendedBy | None = Field(
+        description="A marketplace's suspension ends by itself when it bills the buyer again"
+    )
     aws: AwsBuyer | None
     azure: AzureBuyer | None
     gcp: GcpBuyer | None
@@ -146,6 +150,7 @@ class AgreementView(BaseModel):
             ends_at=agreement.ends_at,
             state=agreement.state,
             state_reason=agreement.state_reason,
+            suspended_by=agreement.suspended_by,
             aws=aws and AwsBuyer(**asdict(aws)),
             azure=azure and AzureBuyer(**asdict(azure)),
             gcp=gcp and GcpBuyer(**asdict(gcp)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 from typing import Any
@@ -248,14 +247,11 @@ class FakeRegistry:
 
     def suspend(self, agreement_id: str, reason: str) -> None:
         with self._lock:
-            agreement = self.agreement(agreement_id)
-            if agreement.state is AgreementState.ACTIVE:
-                self._agreements[agreement_id] = replace(
-                    agreement,
-                    state=AgreementState.SUSPENDED,
-                    state_reason=reason,
-                    version=agreement.version + 1,
-                )
+            self._agreements[agreement_id] = self.agreement(agreement_id).stopped(reason)
+
+    def resume(self, agreement_id: str) -> None:
+        with self._lock:
+            self._agreements[agreement_id] = self.agreement(agreement_id).resumed()
 
     def api_key(self, key_id: str) -> Versioned[ApiKey]:
         return _get(self._keys, key_id)

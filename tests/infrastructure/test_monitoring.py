@@ -26,6 +26,7 @@ from meterbridge.lambda_runtime.observability import (
 )
 
 BUSINESS = (
+    "AgreementsSuspended",
     "RecordsRejected",
     "RecordsConflicted",
     "RecordsExpired",

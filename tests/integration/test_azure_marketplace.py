@@ -47,7 +47,7 @@ class TestTheTables:
             "Expired": ReportOutcome.EXPIRED,
             "Error": RETRY,
             "ResourceNotFound": ReportOutcome.NOT_ENTITLED,
-            "ResourceNotAuthorized": RETRY,
+            "ResourceNotAuthorized": ReportOutcome.NOT_AUTHORIZED,
             "ResourceNotActive": ReportOutcome.NOT_ENTITLED,
             "InvalidDimension": ReportOutcome.INVALID,
             "InvalidQuantity": ReportOutcome.INVALID,

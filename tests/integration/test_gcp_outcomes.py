@@ -20,7 +20,7 @@ from meterbridge.adapters.marketplaces.gcp_outcomes import (
     verdict_of_failure,
     verdict_of_operation,
 )
-from meterbridge.domain.errors import MarketplaceError
+from meterbridge.domain.errors import MarketplaceError, ProductRefusedError
 from meterbridge.domain.metering_record import ReportOutcome
 
 CONFLICT, INVALID, RETRY = ReportOutcome.CONFLICT, ReportOutcome.INVALID, ReportOutcome.RETRY
@@ -131,7 +131,7 @@ def test_every_code_of_an_operation_means_what_is_meant() -> None:
         "DEADLINE_EXCEEDED": (RETRY, True),
         "NOT_FOUND": (INVALID, False),
         "ALREADY_EXISTS": (CONFLICT, True),
-        "PERMISSION_DENIED": (INVALID, False),
+        "PERMISSION_DENIED": (ReportOutcome.NOT_AUTHORIZED, False),
         "RESOURCE_EXHAUSTED": (RETRY, False),
         "FAILED_PRECONDITION": (NOT_ENTITLED, False),
         "ABORTED": (RETRY, True),
@@ -157,7 +157,6 @@ def test_an_error_without_a_known_code_is_no_success_and_no_refusal(status: dict
         (400, "FAILED_PRECONDITION", NOT_ENTITLED, False, True),
         (400, "OUT_OF_RANGE", EXPIRED, False, True),
         (400, "", INVALID, False, True),
-        (404, "NOT_FOUND", INVALID, False, False),
         (409, "ALREADY_EXISTS", CONFLICT, True, True),
         (409, "ABORTED", RETRY, True, False),
         (413, "", INVALID, False, True),
@@ -199,6 +198,15 @@ def test_google_may_say_how_long_to_wait() -> None:
 )
 def test_when_google_cannot_be_asked_no_record_is_judged(status: int, named: str) -> None:
     with pytest.raises(MarketplaceError):
+        verdict_of_call(status, {"status": named} if named else {}, {})
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [(403, "PERMISSION_DENIED"), (403, ""), (404, "NOT_FOUND"), (501, "UNIMPLEMENTED")],
+)
+def test_what_is_refused_for_one_service_says_nothing_of_another(status: int, named: str) -> None:
+    with pytest.raises(ProductRefusedError):
         verdict_of_call(status, {"status": named} if named else {}, {})
 
 

@@ -107,11 +107,12 @@ def test_a_finished_record_comes_back_with_all_its_evidence(ledger: Ledger) -> N
     assert ledger.record(done.key) == done
 
 
-def test_a_record_keeps_its_kind_and_the_end_of_what_it_covers(ledger: Ledger) -> None:
+def test_a_record_keeps_its_kind_its_end_and_when_it_was_refused(ledger: Ledger) -> None:
     record = metering_record(
         quantity="2.5",
         quantity_kind=QuantityKind.DECIMAL,
         reported_hour_end=at("2026-11-24T10:20"),
+        refused_at=at("2026-11-24T11:05"),
         resend_until=at("2026-11-24T12:20"),
     )
     committed(ledger, record)

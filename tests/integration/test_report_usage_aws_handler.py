@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,7 @@ from lambda_setup import Context, emitted
 from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.domain.agreements import AgreementState
-from meterbridge.domain.errors import MarketplaceError, SettingsError
+from meterbridge.domain.errors import MarketplaceError, ProductRefusedError, SettingsError
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from reporting_setup import Reporting
 from sandbox.marketplaces.client import SandboxControl
@@ -96,6 +96,7 @@ def test_what_is_pending_is_billed_and_counted(
         "RecordsExpired": 0,
         "RecordsWaiting": 0,
         "ReportingFailures": 0,
+        "AgreementsSuspended": 0,
     }
 
 
@@ -117,8 +118,28 @@ def test_a_dry_run_sends_nothing_changes_nothing_and_says_what_it_would_do(
 def test_a_refused_buyer_is_suspended_in_the_registry(deployment: Deployment) -> None:
     deployment.control.aws.suspend_agreement(LICENSE_ARN)
     deployment.stored.add(*two_records())
-    assert deployment.start().handler({}, Context()) == {"rejected": 2}
+    assert deployment.start().handler({}, Context()) == {"held": 2}
     assert deployment.stored.registry.agreement("agr_1").state is AgreementState.SUSPENDED
+
+
+def test_one_product_that_is_refused_fails_the_function_after_the_others_were_billed(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = {"code": "AccessDeniedException", "status": 400, "match": {"dimension": "tokens"}}
+    deployment.control.inject("error", count=None, **denied)
+    billed, refused = two_records()
+    refused = replace(refused, product_id="prd_other")
+    deployment.stored.add(billed, refused)
+    with pytest.raises(ProductRefusedError, match=r"prd_other: .*BatchMeterUsage"):
+        deployment.start().handler({}, Context())
+    assert deployment.stored.states([billed, refused]) == [
+        RecordState.ACCEPTED,
+        RecordState.PENDING,
+    ]
+    printed = capsys.readouterr()
+    assert '"product_id":"prd_other"' in printed.out
+    deployment.control.clear_faults()
+    assert deployment.start().handler({}, Context()) == {"accepted": 1}
 
 
 def test_without_access_the_function_fails_loudly_after_its_metrics(

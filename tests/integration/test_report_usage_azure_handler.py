@@ -104,6 +104,7 @@ def test_what_is_pending_is_billed_and_counted(
         "RecordsExpired": 0,
         "RecordsWaiting": 0,
         "ReportingFailures": 0,
+        "AgreementsSuspended": 0,
     }
 
 
@@ -133,7 +134,7 @@ def test_a_dry_run_sends_nothing_changes_nothing_and_says_what_it_would_do(
 def test_a_refused_buyer_is_suspended_in_the_registry(deployment: Deployment) -> None:
     AZURE.suspend(deployment.control, "agr_1")
     deployment.stored.add(*two_records())
-    assert deployment.start().handler({}, Context()) == {"rejected": 2}
+    assert deployment.start().handler({}, Context()) == {"held": 2}
     assert deployment.stored.registry.agreement("agr_1").state is AgreementState.SUSPENDED
 
 

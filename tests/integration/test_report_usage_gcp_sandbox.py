@@ -211,7 +211,8 @@ def test_a_buyer_whose_service_is_off_stops_their_agreement_only(
     )
     reporting.add(*stopped, before, *other)
     # Usage from before the service went off is still billed.
-    assert reporting.run().counts == Counter({REJECTED: 2, ACCEPTED: 2})
+    assert reporting.run().counts == Counter({Progress.HELD: 2, ACCEPTED: 2})
+    assert set(reporting.states(stopped)) == {RecordState.PENDING}
     assert reporting.registry.agreement("agr_1").state is AgreementState.SUSPENDED
     assert reporting.registry.agreement("agr_2").state is AgreementState.ACTIVE
     assert billed(control) == expected([before, *other])
@@ -225,7 +226,8 @@ def test_refused_by_check_after_a_lost_acknowledgement_the_record_stays_committe
     control.inject("lost_acknowledgement", operation="report")
     reporting.run(rounds=1)
     control.gcp.suspend_entitlement(consumer_of("agr_1"), since=at("2026-11-24T10"))
-    assert later(reporting, control, MINUTES) == Counter({CONFLICTED: 1})
+    assert later(reporting, control, MINUTES) == Counter({Progress.HELD: 1})
+    assert reporting.states([record]) == [RecordState.SUBMITTED]
     assert billed(control) == expected([record])
 
 

@@ -240,6 +240,20 @@ def test_a_state_changes_only_where_it_may(call: Client) -> None:
     assert call("PATCH", path, {"state": "ended"}).body == ended
 
 
+def test_who_suspends_what_its_marketplace_suspended_keeps_it_so(api: Api, call: Client) -> None:
+    create_all(call)
+    path = "/v1/agreements/agr_1"
+    api.registry.suspend("agr_1", "CustomerNotSubscribed")
+    shown = call("GET", path).body
+    assert (shown["state"], shown["suspended_by"]) == ("suspended", "marketplace")
+    assert call("PATCH", path, {"zero_records": True}).body["suspended_by"] == "marketplace"
+    assert call("PATCH", path, {"state": "suspended"}).body["suspended_by"] == "seller"
+    api.registry.resume("agr_1")
+    assert call("GET", path).body["state"] == "suspended"
+    active = call("PATCH", path, {"state": "active"}).body
+    assert (active["state"], active["suspended_by"]) == ("active", None)
+
+
 def test_an_agreement_ended_before_it_began_lasts_a_second(call: Client) -> None:
     create_all(call)
     call("POST", "/v1/customers", {"id": "b"})

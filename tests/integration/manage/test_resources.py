@@ -135,6 +135,7 @@ def test_an_agreement_is_on_the_newest_version_and_settled_soon(stored: Api) -> 
         "ends_at": None,
         "state": "active",
         "state_reason": "",
+        "suspended_by": None,
         "zero_records": False,
         "recovery": "automatic",
         "created_at": AT_NOON,

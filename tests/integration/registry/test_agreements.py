@@ -17,6 +17,7 @@ from meterbridge.domain.agreements import (
     AzureBuyerReference,
     Customer,
     GcpBuyerReference,
+    SuspendedBy,
 )
 from meterbridge.domain.errors import InUseError, NotFoundError, StaleVersionError
 from meterbridge.domain.offerings import Channel
@@ -152,5 +153,24 @@ def test_only_an_active_agreement_is_suspended(registry: RegistryAdmin) -> None:
         "not entitled",
         2,
     )
+    assert suspended.suspended_by is SuspendedBy.MARKETPLACE
     registry.suspend("agr_1", "again")
     assert registry.agreement("agr_1") == suspended
+
+
+def test_what_the_marketplace_suspended_is_resumed_and_nothing_else(
+    registry: RegistryAdmin,
+) -> None:
+    set_up(registry)
+    registry.add_agreement(agreement())
+    registry.suspend("agr_1", "not entitled")
+    registry.resume("agr_1")
+    resumed = registry.agreement("agr_1")
+    assert resumed == agreement(version=3)
+    registry.resume("agr_1")
+    assert registry.agreement("agr_1") == resumed
+    by_hand = agreement(state=AgreementState.SUSPENDED, suspended_by=SuspendedBy.SELLER, version=4)
+    registry.save_agreement(by_hand)
+    registry.suspend("agr_1", "not entitled")
+    registry.resume("agr_1")
+    assert registry.agreement("agr_1") == by_hand

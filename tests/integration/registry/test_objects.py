@@ -47,6 +47,7 @@ def test_what_does_not_exist_is_not_found(registry: RegistryAdmin) -> None:
         lambda: registry.remove_customer("x"),
         lambda: registry.remove_agreement("agr_x"),
         lambda: registry.suspend("agr_x", "why"),
+        lambda: registry.resume("agr_x"),
     ):
         with pytest.raises(NotFoundError):
             read()

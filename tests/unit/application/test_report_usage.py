@@ -17,8 +17,9 @@ from fakes.marketplace import (
     never_arrived,
     raising,
 )
+from meterbridge.application.manage_agreements import patched
 from meterbridge.application.report_usage import Progress
-from meterbridge.domain.agreements import AgreementState
+from meterbridge.domain.agreements import AgreementState, SuspendedBy
 from meterbridge.domain.errors import InvariantError, MarketplaceError, StoreUnavailableError
 from meterbridge.domain.metering_record import RecordKey, RecordState, ReportOutcome
 from reporting_setup import Reporting, some_records
@@ -33,6 +34,13 @@ LAST_MINUTE = timedelta(hours=22) - timedelta(minutes=1)
 @pytest.fixture
 def reporting() -> Reporting:
     return Reporting()
+
+
+def suspend_by_hand(reporting: Reporting, agreement_id: str = "agr_1") -> None:
+    """A person's suspension."""
+    before = reporting.registry.agreement(agreement_id)
+    after = patched(before, {"state": AgreementState.SUSPENDED})
+    reporting.registry.save_agreement(replace(after, version=before.version + 1))
 
 
 def test_pending_records_are_sent_and_accepted_with_their_receipts(reporting: Reporting) -> None:
@@ -129,7 +137,8 @@ class TestRefusals:
         [
             (ReportOutcome.INVALID, REJECTED),
             (ReportOutcome.EXPIRED, EXPIRED),
-            (ReportOutcome.NOT_ENTITLED, REJECTED),
+            (ReportOutcome.NOT_ENTITLED, PENDING),
+            (ReportOutcome.NOT_AUTHORIZED, PENDING),
         ],
     )
     def test_a_refusal_strikes_its_record_alone(
@@ -141,9 +150,7 @@ class TestRefusals:
         reporting.run()
         assert reporting.states(records) == [ACCEPTED, state, ACCEPTED]
 
-    @pytest.mark.parametrize(
-        "outcome", [ReportOutcome.INVALID, ReportOutcome.EXPIRED, ReportOutcome.NOT_ENTITLED]
-    )
+    @pytest.mark.parametrize("outcome", [ReportOutcome.INVALID, ReportOutcome.EXPIRED])
     def test_a_refusal_after_a_lost_answer_stays_committed(
         self, reporting: Reporting, outcome: ReportOutcome
     ) -> None:
@@ -160,9 +167,11 @@ class TestRefusals:
         reporting.add(*some_records(26), second)
         reporting.marketplace.refused = {first.key: ReportOutcome.NOT_ENTITLED}
         summary = reporting.run()
-        assert summary.counts == Counter({ACCEPTED: 25, REJECTED: 1, HELD: 1})
+        assert summary.counts == Counter({ACCEPTED: 25, HELD: 2})
+        assert summary.suspended == ("agr_1",)
         stopped = reporting.registry.agreement("agr_1")
         assert (stopped.state, stopped.state_reason) == (AgreementState.SUSPENDED, "not_entitled")
+        assert stopped.suspended_by is SuspendedBy.MARKETPLACE
         assert reporting.registry.agreement("agr_2").state is AgreementState.ACTIVE
 
     def test_a_record_that_cannot_be_built_is_rejected_and_the_others_go_out(
@@ -232,7 +241,7 @@ class TestAgreementsThatAreNotReported:
         reporting.add(*some_records(1))
         reporting.marketplace.script = [answer_lost]
         reporting.run(rounds=1)
-        reporting.registry.suspend("agr_1", "asked to")
+        suspend_by_hand(reporting)
         assert reporting.later().counts == Counter({HELD: 1})
         assert reporting.later(timedelta(hours=22)).counts == Counter({CONFLICTED: 1})
 
@@ -327,8 +336,7 @@ class TestWhenItCannotGoOn:
 
         setattr(reporting.registry, method, unavailable)
         assert str(reporting.run().error) == "throttled"
-        state = PENDING if method == "agreement" else REJECTED
-        assert reporting.states([record]) == [state]
+        assert reporting.states([record]) == [PENDING]
 
     def test_an_adapter_that_owes_an_answer_is_a_defect(self, reporting: Reporting) -> None:
         reporting.add(*some_records(2))

@@ -24,6 +24,7 @@ from fakes.marketplace import (
 )
 from killing import Fuse, Fused, Killed
 from meterbridge.application.report_usage import Progress
+from meterbridge.domain.agreements import AgreementState
 from meterbridge.domain.metering_record import MeteringRecord, RecordState, ReportOutcome
 from reporting_setup import Reporting
 
@@ -116,19 +117,24 @@ def test_killed_in_every_run_it_still_ends() -> None:
     everything_booked_once(reporting, records())
 
 
-def test_killed_between_a_refusal_and_the_suspension_the_record_is_known_unbilled() -> None:
+def test_killed_around_a_refusal_the_record_waits_and_only_an_open_send_is_in_doubt() -> None:
     for step in range(8):
-        reporting = Reporting()
+        fake = FakeMarketplace()
+        reporting = Reporting(marketplace=fake)
         refused = metering_record()
         reporting.add(refused)
-        reporting.marketplace.refused = {refused.key: ReportOutcome.NOT_ENTITLED}
+        fake.refused = {refused.key: ReportOutcome.NOT_ENTITLED}
         death = mortal(reporting)
         run_killed(reporting, death, step)
         reporting.later()
-        # A kill between mark and save leaves a doubt that only a person can settle.
+        # A kill between mark and save leaves a doubt, which the return of the buyer settles.
         doubtful = step in (1, 2, 3, 4)
-        state = RecordState.CONFLICTED if doubtful else RecordState.REJECTED
+        state = RecordState.SUBMITTED if doubtful else RecordState.PENDING
         assert reporting.states([refused]) == [state], step
+        assert reporting.registry.agreement("agr_1").stopped_by_marketplace
+        fake.refused = {}
+        assert reporting.later(timedelta(hours=1)).counts == Counter({RecordState.ACCEPTED: 1})
+        assert reporting.registry.agreement("agr_1").state is AgreementState.ACTIVE
 
 
 @pytest.mark.parametrize("resend", [ReportOutcome.ACCEPTED, ReportOutcome.CONFLICT])

@@ -37,8 +37,10 @@ TABLE = {
     (ReportOutcome.ALREADY_ACCEPTED, True): (ACCEPTED, ACCEPTED),
     (ReportOutcome.CONFLICT, False): (CONFLICTED, ACCEPTED),
     (ReportOutcome.CONFLICT, True): (CONFLICTED, ACCEPTED),
-    (ReportOutcome.NOT_ENTITLED, False): (REJECTED, CONFLICTED),
-    (ReportOutcome.NOT_ENTITLED, True): (CONFLICTED, CONFLICTED),
+    (ReportOutcome.NOT_ENTITLED, False): (PENDING, SUBMITTED),
+    (ReportOutcome.NOT_ENTITLED, True): (SUBMITTED, SUBMITTED),
+    (ReportOutcome.NOT_AUTHORIZED, False): (PENDING, SUBMITTED),
+    (ReportOutcome.NOT_AUTHORIZED, True): (SUBMITTED, SUBMITTED),
     (ReportOutcome.INVALID, False): (REJECTED, CONFLICTED),
     (ReportOutcome.INVALID, True): (CONFLICTED, CONFLICTED),
     (ReportOutcome.EXPIRED, False): (EXPIRED, CONFLICTED),
@@ -112,6 +114,33 @@ def test_a_send_that_never_arrived_leaves_no_trace_but_its_reason_and_its_submis
     assert (after.state, after.attempts, after.submitted_at) == (PENDING, 0, None)
     assert (after.submission, after.reason) == (ENTRY, "Code: why")
     assert not in_doubt(after)
+
+
+def test_who_is_not_entitled_is_remembered_and_a_later_fault_does_not_forget_it() -> None:
+    refused = concluded(answer(ReportOutcome.NOT_ENTITLED), had_doubt=False)
+    assert (refused.state, refused.refused_at, refused.reason) == (PENDING, LATER, "Code: why")
+    again = refused.submitted(ENTRY, at=LATER + timedelta(hours=1))
+    passing = answer(ReportOutcome.RETRY)
+    after = next_record(again, passing, had_doubt=False, at=LATER + timedelta(hours=1))
+    assert (after.refused_at, after.attempts) == (LATER, 0)
+
+
+@pytest.mark.parametrize("outcome", [ReportOutcome.EXPIRED, ReportOutcome.INVALID])
+@pytest.mark.parametrize(
+    ("minutes", "may_be_early", "waits"),
+    [(15, True, True), (29, True, True), (30, True, False), (15, False, False)],
+)
+def test_what_may_lie_in_the_marketplaces_future_is_not_judged_while_its_hour_is_barely_over(
+    outcome: ReportOutcome, minutes: int, may_be_early: bool, waits: bool
+) -> None:
+    judged = next_record(
+        FIRST,
+        answer(outcome, may_be_early=may_be_early),
+        had_doubt=False,
+        at=FIRST.covered_until + timedelta(minutes=minutes),
+    )
+    final = EXPIRED if outcome is ReportOutcome.EXPIRED else REJECTED
+    assert judged.state is (PENDING if waits else final)
 
 
 def test_an_earlier_doubt_outlives_a_send_that_never_arrived() -> None:

@@ -238,7 +238,8 @@ def _queue_for_a_new_hour(run: _Run) -> None:
         agreement.id
         for group in run.agreements.values()
         for agreement in group
-        if agreement.zero_records and agreement.state is AgreementState.ACTIVE
+        if agreement.zero_records
+        and (agreement.state is AgreementState.ACTIVE or agreement.stopped_by_marketplace)
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from meterbridge.application.manage_catalog import Answering, changed, require_visible
 from meterbridge.application.ports import Clock, SettleQueue
 from meterbridge.application.refusals import Faults, StateError
 from meterbridge.application.registry_admin import RegistryAdmin, Versioned
-from meterbridge.domain.agreements import REPORTED_CHANNELS, Agreement, AgreementState
+from meterbridge.domain.agreements import REPORTED_CHANNELS, Agreement, AgreementState, SuspendedBy
 from meterbridge.domain.api_keys import Caller
 from meterbridge.domain.errors import NotFoundError
 
@@ -96,6 +97,18 @@ def change_agreement(
     )
     queue.enqueue([agreement_id])
     return entry
+
+
+def patched(agreement: Agreement, changes: Mapping[str, Any]) -> Agreement:
+    """An agreement after a person's changes; who asks for a state answers for it.
+
+    To suspend what its marketplace has suspended keeps it so, whatever the marketplace says later.
+    """
+    after = replace(agreement, **changes)
+    if "state" not in changes:
+        return after
+    suspended = after.state is AgreementState.SUSPENDED
+    return replace(after, suspended_by=SuspendedBy.SELLER if suspended else None)
 
 
 def _end_of(agreement: Agreement, now: datetime) -> datetime:

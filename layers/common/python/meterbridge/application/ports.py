@@ -178,7 +178,16 @@ class Registry(Protocol):
         """Every agreement of a customer for a product, strongly read, in order of start."""
 
     def suspend(self, agreement_id: str, reason: str) -> None:
-        """Set an ACTIVE agreement SUSPENDED with a reason; no change when it is not active."""
+        """Set an ACTIVE agreement SUSPENDED by its marketplace; no change when it is not active.
+
+        Raises NotFoundError, StaleVersionError: others kept changing it.
+        """
+
+    def resume(self, agreement_id: str) -> None:
+        """Set an agreement ACTIVE that its marketplace suspended; no change to any other.
+
+        Raises NotFoundError, StaleVersionError: others kept changing it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +203,7 @@ class ReportResult:
         accepted_quantity: its figure, where it told one.
         reached: False only where it is certain that the marketplace did not book this submission
             (it answered so, or the call never left). True when in doubt.
+        may_be_early: whether a refusal may mean that the usage lies in the marketplace's future.
     """
 
     key: RecordKey
@@ -204,6 +214,7 @@ class ReportResult:
     request_id: str = ""
     accepted_quantity: Decimal | None = None
     reached: bool = True
+    may_be_early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +245,7 @@ class Marketplace(Protocol):
         Raises:
             MarketplaceError: the marketplace could not be asked and nothing was sent (credentials,
                 role, name resolution). No record was judged.
+            ProductRefusedError: likewise, but of this product only.
         """
 
 

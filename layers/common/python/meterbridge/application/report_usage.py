@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
+from functools import partial
 
+from meterbridge.application.contact import Contact
+from meterbridge.application.entitlements import ENTITLED, Entitlements, Sending
+from meterbridge.application.planned_report import planned_report, submission_of
 from meterbridge.application.ports import (
     Clock,
     Ledger,
@@ -22,12 +25,16 @@ from meterbridge.application.ports import (
     ReportResult,
     Submission,
 )
+from meterbridge.application.report_summary import Progress as Progress
+from meterbridge.application.report_summary import ReportLimits as ReportLimits
+from meterbridge.application.report_summary import ReportSummary as ReportSummary
 from meterbridge.domain.deadlines import ORDINARY_DELAY
 from meterbridge.domain.errors import (
     InvariantError,
     MarketplaceError,
     MeterbridgeError,
     NotFoundError,
+    ProductRefusedError,
     StaleVersionError,
     StoreUnavailableError,
 )
@@ -38,10 +45,8 @@ from meterbridge.domain.metering_record import (
     RecordState,
     ReportOutcome,
 )
-from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
 from meterbridge.domain.reporting import (
-    REPORTED_STATES,
     batches,
     closed_at_deadline,
     in_doubt,
@@ -49,51 +54,6 @@ from meterbridge.domain.reporting import (
     reason_of,
     refused_unsent,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportLimits:
-    """How much one run does.
-
-    Attributes:
-        max_records: read at most this many, earliest deadline first.
-        workers: batches under way at once; the marketplace's own rate is kept by its adapter.
-        rounds: how often a record is sent in one run while the marketplace asks for patience.
-    """
-
-    max_records: int = 20_000
-    workers: int = 8
-    rounds: int = 3
-
-
-class Progress(StrEnum):
-    """Where a run left a record that has no final state."""
-
-    WAITING = "waiting"
-    HELD = "held"
-    RACED = "raced"
-
-
-@dataclass(frozen=True, slots=True)
-class ReportSummary:
-    """What one run did on a channel.
-
-    Attributes:
-        counts: records by the final state they reached, or waiting for another try, held with their
-            agreement, or raced: another run has gone on with them.
-        next_deadline: earliest among the records that are open and should be accepted by now.
-        dry_run: nothing was sent or written; counts tell what would have been decided unsent.
-        planned: in a dry run, what would have been sent.
-        error: why the run could not go on: the marketplace could not be asked (no record was judged
-            by that) or the store could not be written (what was sent is resent identical).
-    """
-
-    channel: Channel
-    counts: Counter[RecordState | Progress]
-    next_deadline: datetime | None
-    dry_run: bool = False
-    planned: tuple[Submission, ...] = ()
-    error: MeterbridgeError | None = None
 
 
 def report_usage(
@@ -112,7 +72,9 @@ def report_usage(
     Args:
         marketplace: where to; keeps its own call rate.
         ledger: where the records are.
-        registry: tells which agreements are reported; one that the marketplace refuses is suspended.
+        registry: tells which agreements are reported; one whose buyer is not entitled is suspended,
+            and goes on when they are again.
+        clock: the present.
         limits: how much one run does.
         backoff: waits before the given round of resends (1, 2, …).
         may_continue: asked before each batch; False leaves the rest to the next run.
@@ -121,38 +83,62 @@ def report_usage(
     Raises:
         StoreUnavailableError: what is pending could not be read.
     """
-    run = _Run(marketplace, ledger, registry, clock, may_continue)
-    pending = ledger.pending(marketplace.channel, limits.max_records)
+    wanted = limits.max_records
     if dry_run:
-        return run.plan(pending)
+        pending = ledger.pending(marketplace.channel, wanted)
+        return planned_report(pending, marketplace=marketplace, registry=registry, clock=clock)
+    run = _Run(marketplace, ledger, registry, clock, may_continue, backoff)
     with ThreadPoolExecutor(limits.workers) as pool:
-        waiting = run.close_overdue(pool, pending)
-        for number in range(limits.rounds):
-            if number and waiting and run.goes_on():
-                backoff(number)
-            waiting = run.send(pool, waiting)
-        run.note((record, Progress.WAITING) for record in waiting)
-    return run.summary()
+        while True:
+            pending = ledger.pending(marketplace.channel, wanted)
+            unseen = [record for record in pending if record.key not in run.seen]
+            held = run.report(pool, unseen, limits)
+            if len(pending) < wanted or not held or not run.goes_on():
+                return run.summary()
+            # What waits with its agreement must not hide what comes after it.
+            wanted += held
 
+
+_REGISTRY_FAILURES = (NotFoundError, StaleVersionError, StoreUnavailableError)
 
 _Step = tuple[MeteringRecord, RecordState | Progress]
 """A record as this run knows it, and what became of it."""
 
 
-@dataclass(slots=True)
+@dataclass
 class _Run:
     marketplace: Marketplace
     ledger: Ledger
     registry: Registry
     clock: Clock
     may_continue: Callable[[], bool]
+    backoff: Callable[[int], None]
     counts: Counter[RecordState | Progress] = field(default_factory=Counter)
     open_deadlines: list[datetime] = field(default_factory=list)
-    reported: dict[str, bool] = field(default_factory=dict)
+    seen: set[RecordKey] = field(default_factory=set)
     error: MeterbridgeError | None = None
+
+    def __post_init__(self) -> None:
+        self.entitlements = Entitlements(self.registry, self.clock)
+        self.contact = Contact()
 
     def goes_on(self) -> bool:
         return self.error is None and self.may_continue()
+
+    def report(
+        self, pool: Executor, pending: Sequence[MeteringRecord], limits: ReportLimits
+    ) -> int:
+        """Work on what was read; how many of them wait with their agreement."""
+        self.seen.update(record.key for record in pending)
+        held_before = self.counts[Progress.HELD]
+        waiting = self.close_overdue(pool, pending)
+        self.entitlements.expect(waiting)
+        for number in range(limits.rounds):
+            if number and self.goes_on() and any(map(self.contact.is_open, waiting)):
+                self.backoff(number)
+            waiting = self.send(pool, waiting)
+        self.note((record, Progress.WAITING) for record in waiting)
+        return self.counts[Progress.HELD] - held_before
 
     def note(self, steps: Iterable[_Step]) -> None:
         for record, became in steps:
@@ -162,36 +148,20 @@ class _Run:
                 self.open_deadlines.append(record.open_until)
 
     def summary(self) -> ReportSummary:
-        deadline = min(self.open_deadlines, default=None)
-        return ReportSummary(self.marketplace.channel, self.counts, deadline, error=self.error)
-
-    def plan(self, pending: Iterable[MeteringRecord]) -> ReportSummary:
-        now = self.clock.now()
-        planned = []
-        for record in pending:
-            if now >= record.open_until:
-                self.note([(record, closed_at_deadline(record, at=now).state)])
-            elif not self._is_reported(record.key.agreement_id):
-                self.note([(record, Progress.HELD)])
-            else:
-                try:
-                    planned.append(self._submission(record))
-                    self.note([(record, Progress.WAITING)])
-                except InvariantError:
-                    self.note([(record, RecordState.REJECTED)])
-        return replace(self.summary(), dry_run=True, planned=tuple(planned))
-
-    def _is_reported(self, agreement_id: str) -> bool:
-        """Whether an agreement's records are sent; read once in a run."""
-        if agreement_id not in self.reported:
-            try:
-                state = self.registry.agreement(agreement_id).state
-            except NotFoundError:
-                self.reported[agreement_id] = False
-            else:
-                # Not over a suspension that another thread has just noted.
-                self.reported.setdefault(agreement_id, state in REPORTED_STATES)
-        return self.reported[agreement_id]
+        error = self.error
+        refusals = self.contact.refusals
+        if error is None and refusals:
+            told = sorted(refusals.items())
+            error = ProductRefusedError("; ".join(f"{product}: {why}" for product, why in told))
+        return ReportSummary(
+            self.marketplace.channel,
+            self.counts,
+            min(self.open_deadlines, default=None),
+            error=error,
+            refusals=refusals,
+            suspended=tuple(sorted(self.entitlements.suspended)),
+            resumed=tuple(sorted(self.entitlements.resumed)),
+        )
 
     def close_overdue(
         self, pool: Executor, records: Sequence[MeteringRecord]
@@ -199,6 +169,7 @@ class _Run:
         """Close what is past its deadline, sent or not; return the rest."""
         now = self.clock.now()
         overdue = [record for record in records if now >= record.open_until]
+        self.contact.given_up(overdue)
         self.note(pool.map(self._close, overdue))
         return [record for record in records if now < record.open_until]
 
@@ -208,13 +179,30 @@ class _Run:
     def send(self, pool: Executor, records: Sequence[MeteringRecord]) -> list[MeteringRecord]:
         """Send in batches; return what is to be sent again."""
         size = policy_at(self.marketplace.channel, self.clock.now()).max_batch
-        steps = [step for done in pool.map(self._report, batches(records, size)) for step in done]
-        self.note(step for step in steps if step[1] is not Progress.WAITING)
-        return [record for record, became in steps if became is Progress.WAITING]
+        first = self.contact.first(records)
+        early = {record.key for record in first}
+        rest = [record for record in records if record.key not in early]
+        steps = [
+            step
+            for part, send in ((first, partial(self._report, first=True)), (rest, self._report))
+            for done in pool.map(send, batches(part, size))
+            for step in done
+        ]
+        again = [self._is_sent_again(*step) for step in steps]
+        self.note(step for step, sent in zip(steps, again, strict=True) if not sent)
+        return [record for (record, _), sent in zip(steps, again, strict=True) if sent]
 
-    def _report(self, batch: Sequence[MeteringRecord]) -> list[_Step]:
+    def _is_sent_again(self, record: MeteringRecord, became: RecordState | Progress) -> bool:
+        """Whether a record is still to be sent: what a probe has set free meanwhile is, too."""
+        if became is Progress.HELD:
+            return self.entitlements.sending(record) is Sending.NOW
+        return became is Progress.WAITING
+
+    def _report(self, batch: Sequence[MeteringRecord], *, first: bool = False) -> list[_Step]:
         """Mark, send, and save the answers of one batch."""
-        if not self.goes_on():
+        product_id = batch[0].product_id
+        silent = not first and self.contact.is_silent(product_id)
+        if silent or not self.goes_on():
             return [(record, Progress.WAITING) for record in batch]
         steps: list[_Step] = []
         before: dict[RecordKey, MeteringRecord] = {}
@@ -232,19 +220,25 @@ class _Run:
         try:
             results = self.marketplace.submit(submissions)
         except MarketplaceError as exc:
-            self.error = exc
+            if isinstance(exc, ProductRefusedError):
+                self.contact.refused(product_id, exc)
+            else:
+                self.error = exc
             return steps + [self._save(each, each.unsent()) for each in marked.values()]
         if sorted(result.key for result in results) != sorted(marked):
             raise InvariantError("the marketplace adapter owes one result per submission")
-        for result in results:
+        self.contact.heard(product_id, results, first=first)
+        for result in sorted(results, key=lambda each: each.outcome not in ENTITLED):
             steps.append(self._conclude(before[result.key], marked[result.key], result))
         return steps
 
     def _mark(self, record: MeteringRecord) -> tuple[_Step, Submission | None]:
         """Write ahead that a record is about to be sent; without a submission it is not sent now."""
         now = self.clock.now()
+        if not self.contact.is_open(record):
+            return (record, Progress.WAITING), None
         try:
-            if not self._is_reported(record.key.agreement_id):
+            if self.entitlements.sending(record) is not Sending.NOW:
                 return (record, Progress.HELD), None
         except StoreUnavailableError as exc:
             self.error = exc
@@ -252,7 +246,7 @@ class _Run:
         if now >= record.open_until:
             return self._close(record), None
         try:
-            submission = self._submission(record)
+            submission = submission_of(record, self.marketplace)
         except InvariantError as exc:
             return self._save(record, refused_unsent(record, str(exc), at=now)), None
         except StoreUnavailableError as exc:
@@ -264,29 +258,31 @@ class _Run:
         # Anything but the mark itself: it could not be written, or another run wrote first.
         return step, submission if step[0] is marked else None
 
-    def _submission(self, record: MeteringRecord) -> Submission:
-        if record.submission:
-            return Submission(record.key, record.product_id, record.submission)
-        return self.marketplace.build(record)
-
     def _conclude(
         self, before: MeteringRecord, marked: MeteringRecord, result: ReportResult
     ) -> _Step:
-        """Save what an answer makes of a record, and stop what the marketplace does not bill."""
+        """Save what an answer makes of a record, and of its agreement."""
+        refused = result.outcome is ReportOutcome.NOT_ENTITLED
+        if refused and self.entitlements.is_final(marked):
+            result, refused = replace(result, outcome=ReportOutcome.INVALID), False
+        try:
+            self.entitlements.heard(marked, result)
+        except _REGISTRY_FAILURES as exc:
+            self.error = exc
+            return marked, Progress.WAITING
+        if result.outcome is ReportOutcome.NOT_AUTHORIZED:
+            self.contact.unauthorized(marked, reason_of(result))
         after = next_record(marked, result, had_doubt=in_doubt(before), at=self.clock.now())
         step = self._save(marked, after)
-        if result.outcome is ReportOutcome.NOT_ENTITLED:
-            # After the save: were it before and the run killed between, the record would be held
-            # as if in doubt, and never bill itself again.
-            self._suspend(marked.key.agreement_id, reason_of(result))
-        return step
-
-    def _suspend(self, agreement_id: str, reason: str) -> None:
-        self.reported[agreement_id] = False
+        if not refused:
+            return step
+        # After the save: were it before and the run killed between, the record would be held as if
+        # it were in doubt.
         try:
-            self.registry.suspend(agreement_id, reason)
-        except (NotFoundError, StaleVersionError, StoreUnavailableError) as exc:
+            self.entitlements.refused(marked, result)
+        except _REGISTRY_FAILURES as exc:
             self.error = exc
+        return (step[0], Progress.HELD) if step[1] is Progress.WAITING else step
 
     def _save(self, before: MeteringRecord, after: MeteringRecord) -> _Step:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -20,6 +20,13 @@ class AgreementState(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     ENDED = "ended"
+
+
+class SuspendedBy(StrEnum):
+    """Who suspended an agreement. What its marketplace did is taken back once it bills again."""
+
+    MARKETPLACE = "marketplace"
+    SELLER = "seller"
 
 
 class RecoveryPolicy(StrEnum):
@@ -111,6 +118,7 @@ class Agreement:
     Attributes:
         starts_at, ends_at: [start, end) of entitlement; None has no end.
         zero_records: report hours without usage as 0 (AWS recommends it, contracts.md §1.1.5).
+        suspended_by: who did, while it is SUSPENDED; None says nothing else than the seller.
         version: counts changes of the agreement itself; unrelated to its ledger's version.
     """
 
@@ -132,6 +140,7 @@ class Agreement:
     recovery: RecoveryPolicy = RecoveryPolicy.AUTOMATIC
     version: int = 1
     created_at: datetime | None = None
+    suspended_by: SuspendedBy | None = None
 
     def __post_init__(self) -> None:
         for name, moment in (("starts_at", self.starts_at), ("ends_at", self.ends_at)):
@@ -140,6 +149,46 @@ class Agreement:
                 raise InvalidInputError("whole_seconds", f"{name} has a fraction", f"/{name}")
         if self.ends_at is not None and self.ends_at <= self.starts_at:
             raise InvalidInputError("empty_term", "ends_at must be after starts_at", "/ends_at")
+
+    @property
+    def stopped_by_marketplace(self) -> bool:
+        """Whether the marketplace does not bill the buyer, and nobody else suspended it."""
+        by_marketplace = self.suspended_by is SuspendedBy.MARKETPLACE
+        return self.state is AgreementState.SUSPENDED and by_marketplace
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether its records are sent as they come due."""
+        return self.state in (AgreementState.ACTIVE, AgreementState.ENDED)
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether records are written for it: as usual, or to find out whether it is billed again."""
+        return self.is_reported or self.stopped_by_marketplace
+
+    def stopped(self, reason: str) -> Agreement:
+        """As its marketplace leaves it when it does not bill the buyer; only an ACTIVE one changes."""
+        if self.state is not AgreementState.ACTIVE:
+            return self
+        return replace(
+            self,
+            state=AgreementState.SUSPENDED,
+            state_reason=reason,
+            suspended_by=SuspendedBy.MARKETPLACE,
+            version=self.version + 1,
+        )
+
+    def resumed(self) -> Agreement:
+        """As it is when its marketplace bills the buyer again; a person's suspension stays."""
+        if not self.stopped_by_marketplace:
+            return self
+        return replace(
+            self,
+            state=AgreementState.ACTIVE,
+            state_reason="",
+            suspended_by=None,
+            version=self.version + 1,
+        )
 
     def buyers(self) -> list[BuyerReference]:
         """The buyer's references: one on a marketplace, none on another channel."""

@@ -17,7 +17,6 @@ from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.metering_record import MeteringRecord
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import MarketplacePolicy
-from meterbridge.domain.reporting import REPORTED_STATES
 from meterbridge.domain.windows import HOUR
 
 ORDINARY_DELAY = timedelta(minutes=15)
@@ -157,7 +156,7 @@ def closes_at(agreement: Agreement, hour: datetime, grace: timedelta) -> datetim
 
 def why_held(agreement: Agreement) -> str:
     """Why an agreement's usage is not reported; "" when it is."""
-    if agreement.state in REPORTED_STATES:
+    if agreement.is_reported:
         return ""
     told = f": {agreement.state_reason}" if agreement.state_reason else ""
     return f"agreement is {agreement.state}{told}"

@@ -40,7 +40,6 @@ from meterbridge.domain.metering_record import (
 from meterbridge.domain.money import ZERO, exact_sum, subtract
 from meterbridge.domain.offerings import QuantityKind
 from meterbridge.domain.policy import MarketplacePolicy
-from meterbridge.domain.reporting import REPORTED_STATES
 from meterbridge.domain.term import closed_hours, owned_hours, wire_end, wire_moment
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 
@@ -202,7 +201,7 @@ def _re_dated(decision: Decision, case: Case, decided: MeteringRecord) -> Decisi
     if hour is None:
         raise InvalidInputError("missing", "the hour to bill it in", "/hour")
     policy = case.policy
-    if policy is None or agreement.state not in REPORTED_STATES:
+    if policy is None or not agreement.is_reported:
         detail = f"agreement {agreement.id} is {agreement.state}: nothing is reported for it"
         raise RefusedDecisionError("agreement_not_reported", detail)
     _require_open_hour(hour, case, policy, decision.decided_at)

@@ -13,6 +13,7 @@ MeterbridgeError
 │   └── InexactError              an operation that must be exact was not
 ├── CorruptSegmentError           a stored segment cannot be decoded
 ├── MarketplaceError              a marketplace could not be asked at all (credentials, network)
+│   └── ProductRefusedError       it does not let us report for one product; others may be asked
 └── SettingsError                 a function's settings are missing or wrong; lists all of them
 """
 
@@ -89,6 +90,10 @@ class CorruptSegmentError(MeterbridgeError):
 
 class MarketplaceError(MeterbridgeError):
     """A marketplace could not be asked at all. No record was judged by this failure."""
+
+
+class ProductRefusedError(MarketplaceError):
+    """A marketplace does not let us report for one product. Nothing is known against its records."""
 
 
 class SettingsError(MeterbridgeError):

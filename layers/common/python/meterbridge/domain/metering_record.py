@@ -66,6 +66,7 @@ class ReportOutcome(StrEnum):
     NOT_ENTITLED = "not_entitled"
     EXPIRED = "expired"
     INVALID = "invalid"
+    NOT_AUTHORIZED = "not_authorized"
     RETRY = "retry"
 
 
@@ -111,6 +112,7 @@ class MeteringRecord:
         accepted_quantity: the marketplace's own figure where it told one.
         re_dated_from: hour of the record whose quantity a person had billed in this hour instead.
         decision: what a person decided about it.
+        refused_at: when the marketplace said last that the buyer is not entitled.
     """
 
     key: RecordKey
@@ -138,6 +140,7 @@ class MeteringRecord:
     reported_hour_end: datetime | None = None
     re_dated_from: datetime | None = None
     decision: Decision | None = None
+    refused_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if exact_sum(self.allocations.values()) != self.metered:

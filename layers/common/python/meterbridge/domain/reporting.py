@@ -7,28 +7,37 @@ that may have been booked stays committed as CONFLICTED, so that no buyer pays t
     answer                     surely not booked before     an earlier send in doubt
     accepted, already accepted ACCEPTED (CONFLICTED if the marketplace tells another quantity)
     conflict                   CONFLICTED                   ACCEPTED: the other record is our own
-    not entitled, invalid      REJECTED                     CONFLICTED
+    invalid                    REJECTED                     CONFLICTED
     expired                    EXPIRED                      CONFLICTED
+    not entitled, not reached  PENDING, as if never sent    SUBMITTED
     retry, not reached         PENDING, as if never sent    SUBMITTED
     retry, perhaps reached     SUBMITTED                    SUBMITTED
+
+Who is not entitled today may be tomorrow: a record waits for that until its deadline. `not authorized`
+is about us, not about the record, and read like a retry. So is a refusal that may mean a time in the
+future, while the hour is barely over: our clock may be ahead of the marketplace's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from meterbridge.domain.agreements import AgreementState
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.metering_record import MeteringRecord, RecordState, ReportOutcome
 
-REPORTED_STATES = frozenset({AgreementState.ACTIVE, AgreementState.ENDED})
-"""Agreements whose records are sent. A suspended one's wait: if it is resumed in time they go out as
-they are; if not, their deadline makes them EXPIRED (or CONFLICTED, when in doubt) and what was never
-billed bills itself again in the first hour after it was resumed."""
+ASKED_AGAIN_AFTER = timedelta(hours=1)
+"""How long a refused buyer is left alone before one record asks whether they are entitled again."""
+
+_BARELY_OVER = timedelta(minutes=30)
+"""How long after its end an hour may still be in the future by a marketplace's clock."""
+
+_WAITING = frozenset(
+    {ReportOutcome.RETRY, ReportOutcome.NOT_ENTITLED, ReportOutcome.NOT_AUTHORIZED}
+)
 
 _DEADLINE_PASSED = "the marketplace's window closed before it was sent"
 _DEADLINE_PASSED_IN_DOUBT = (
@@ -68,6 +77,10 @@ class Answer(Protocol):
     def reached(self) -> bool:
         """False only where this send was surely not booked."""
 
+    @property
+    def may_be_early(self) -> bool:
+        """Whether its refusal may mean that the usage lies in the future."""
+
 
 def in_doubt(record: MeteringRecord) -> bool:
     """Whether the marketplace may know the record already."""
@@ -90,9 +103,16 @@ def next_record(
     """
     if record.state is not RecordState.SUBMITTED:
         raise InvariantError(f"{record.key} was answered without having been sent")
-    if answer.outcome is ReportOutcome.RETRY:
+    early = answer.may_be_early and at < record.covered_until + _BARELY_OVER
+    if answer.outcome in _WAITING or early:
         waiting = record if answer.reached else record.unsent()
-        return replace(waiting, reason=reason_of(answer), request_id=answer.request_id)
+        refused = answer.outcome is ReportOutcome.NOT_ENTITLED
+        return replace(
+            waiting,
+            reason=reason_of(answer),
+            request_id=answer.request_id,
+            refused_at=at if refused else record.refused_at,
+        )
     state = _final_state(record, answer, had_doubt)
     return record.finished(
         state,
@@ -116,10 +136,10 @@ def _final_state(record: MeteringRecord, answer: Answer, had_doubt: bool) -> Rec
             return RecordState.ACCEPTED if ours else RecordState.CONFLICTED
         case ReportOutcome.EXPIRED:
             return RecordState.CONFLICTED if may_be_booked else RecordState.EXPIRED
-        case ReportOutcome.NOT_ENTITLED | ReportOutcome.INVALID:
+        case ReportOutcome.INVALID:
             return RecordState.CONFLICTED if may_be_booked else RecordState.REJECTED
-        case ReportOutcome.RETRY:
-            raise InvariantError(f"{record.key}: a retry is not a result")
+        case _:
+            raise InvariantError(f"{record.key}: {answer.outcome} is not a result")
 
 
 def closed_at_deadline(record: MeteringRecord, *, at: datetime) -> MeteringRecord:

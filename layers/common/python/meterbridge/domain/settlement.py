@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 
-from meterbridge.domain.agreements import Agreement, AgreementState
+from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.book import Book, is_held
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period, live_from_at
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey
@@ -24,12 +24,12 @@ from meterbridge.domain.policy import MarketplacePolicy
 from meterbridge.domain.term import closed_hours, wire_moment
 from meterbridge.domain.windows import BillingPeriod
 
-REPORTED_STATES = frozenset({AgreementState.ACTIVE, AgreementState.ENDED})
-
 MAX_NEW_RECORDS = 90
 """Records in one settlement: with the head and absorbed marks they must fit one transaction."""
 
 MAX_ABSORBED = 9
+
+_PROBE_EVERY = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,10 @@ def _within(
 def _due_records(
     given: SettlementInput, hours: Sequence[datetime], books: Sequence[Book]
 ) -> Iterator[MeteringRecord]:
-    if given.policy is None or given.agreement.state not in REPORTED_STATES:
+    if given.policy is None or not given.agreement.is_billed:
+        return
+    if given.agreement.stopped_by_marketplace:
+        yield from _probe(given, given.policy, hours, books)
         return
     for hour, book, any_usage in _candidates(given, given.policy, hours, books):
         record = book.write_record(hour, given.policy, given.now, any_usage=any_usage)
@@ -133,16 +136,49 @@ def _candidates(
     an agreement's end no next one comes: what is left then goes into any hour still open.
     """
     agreement = given.agreement
-    still_open = [
-        hour
-        for hour in hours
-        if policy.deadline(wire_moment(agreement, hour), agreement.ends_at) > given.now
-    ]
+    still_open = _still_open(given, policy, hours)
     for hour in still_open:
         yield from ((hour, book, False) for book in books if hour not in book.taken)
     if agreement.ends_at is not None and given.now >= agreement.ends_at:
         for hour in reversed(still_open):
             yield from ((hour, book, True) for book in books if hour not in book.taken)
+
+
+def _still_open(
+    given: SettlementInput, policy: MarketplacePolicy, hours: Sequence[datetime]
+) -> list[datetime]:
+    """Hours of which the marketplace still takes a record."""
+    agreement = given.agreement
+    return [
+        hour
+        for hour in hours
+        if policy.deadline(wire_moment(agreement, hour), agreement.ends_at) > given.now
+    ]
+
+
+def _probe(
+    given: SettlementInput,
+    policy: MarketplacePolicy,
+    hours: Sequence[datetime],
+    books: Sequence[Book],
+) -> Iterator[MeteringRecord]:
+    """The one record by which a stopped agreement finds out that it is billed again.
+
+    It is of the newest hour: usage from the time without entitlement may never be taken. Older
+    probes stay, so few are written; what else is owed is carried.
+    """
+    open_hours = [record.key.hour for record in given.records if record.state in OPEN_STATES]
+    since = max(open_hours) + _PROBE_EVERY if open_hours else None
+    owing = sorted(books, key=lambda book: not book.has_more(policy))
+    for hour in reversed(_still_open(given, policy, hours)):
+        if since is not None and hour < since:
+            return
+        for book in owing:
+            if hour not in book.taken:
+                record = book.write_record(hour, policy, given.now, any_usage=True)
+                if record is not None:
+                    yield record
+                    return
 
 
 def _next_head(
@@ -175,7 +211,7 @@ def _next_head(
 
 def _is_waiting(given: SettlementInput, books: Sequence[Book]) -> bool:
     policy, ends_at = given.policy, given.agreement.ends_at
-    if policy is None or given.agreement.state not in REPORTED_STATES:
+    if policy is None or not given.agreement.is_billed:
         return False
     over = ends_at is not None and given.now >= ends_at + policy.flush_window
     return not over and any(book.has_more(policy) for book in books)

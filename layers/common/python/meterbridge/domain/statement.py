@@ -36,7 +36,8 @@ class Bucket(StrEnum):
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
     decision. WRITTEN_OFF: by a person, or expired and the agreement says never to bill it. CARRIED:
     to be billed later, because the marketplace cannot take it now or a person has just released it.
-    UNBILLABLE: carried, but the agreement is suspended or over. UNSETTLED: used since the last
+    UNBILLABLE: carried, or in a record that was surely not booked, but the agreement is suspended or
+    over. UNSETTLED: used since the last
     settlement.
     """
 
@@ -149,11 +150,14 @@ def _line(
     buckets = dict.fromkeys(Bucket, ZERO)
     for record in records:
         bucket = _bucket_of(record, agreement)
+        if unbillable and record.state is RecordState.PENDING:
+            bucket = Bucket.UNBILLABLE
         if bucket is not None:
             counted = record.counted(absorbed=record.absorbed).get(period, ZERO)
             buckets[bucket] = exact_sum((buckets[bucket], counted))
     billable = total_in(period, rated.billable)
-    buckets[Bucket.UNBILLABLE if unbillable else Bucket.CARRIED] = position.carried
+    carried = Bucket.UNBILLABLE if unbillable else Bucket.CARRIED
+    buckets[carried] = exact_sum((buckets[carried], position.carried))
     buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
     return StatementLine(
         dimension=dimension,

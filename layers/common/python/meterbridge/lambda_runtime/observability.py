@@ -27,6 +27,7 @@ class Metric(StrEnum):
     RECORDS_CONFLICTED = "RecordsConflicted"
     RECORDS_REJECTED = "RecordsRejected"
     RECORDS_EXPIRED = "RecordsExpired"
+    AGREEMENTS_SUSPENDED = "AgreementsSuspended"
     RECORDS_WAITING = "RecordsWaiting"
     REPORTING_FAILURES = "ReportingFailures"
     MINUTES_TO_DEADLINE = "MinutesToDeadline"

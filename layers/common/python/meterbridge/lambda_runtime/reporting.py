@@ -50,13 +50,24 @@ def publish(
     logger.info("reported usage", counts=counts, planned=len(summary.planned))
     for submission in summary.planned[:_LOGGED_SUBMISSIONS]:
         logger.info("would submit", record=str(submission.key), entry=dict(submission.entry))
+    for product_id, reason in sorted(summary.refusals.items()):
+        logger.error("the marketplace refuses us", product_id=product_id, reason=reason)
     if summary.error is not None:
-        logger.error("the run could not go on", reason=str(summary.error))
+        logger.error("the run could not do all", reason=str(summary.error))
+    if summary.suspended or summary.resumed:
+        logger.warning("entitlements", suspended=summary.suspended, resumed=summary.resumed)
     if not summary.dry_run:
         count(metrics, {metric: summary.counts[state] for metric, state in _RESULTS.items()})
     open_records = summary.counts[Progress.WAITING] + summary.counts[Progress.HELD]
-    failures = int(summary.error is not None)
-    count(metrics, {Metric.RECORDS_WAITING: open_records, Metric.REPORTING_FAILURES: failures})
+    failures = max(len(summary.refusals), int(summary.error is not None))
+    count(
+        metrics,
+        {
+            Metric.RECORDS_WAITING: open_records,
+            Metric.REPORTING_FAILURES: failures,
+            Metric.AGREEMENTS_SUSPENDED: len(summary.suspended),
+        },
+    )
     if summary.next_deadline is not None:
         measure_time_left(summary.channel, summary.next_deadline, now)
     return counts

@@ -14,17 +14,19 @@ from meterbridge.adapters.dynamodb.ledger_items import (
     ATTENTION,
     DECISIONS,
     WAITING,
-    DecisionItem,
     HeadItem,
-    RecordItem,
-    decision_from_text,
-    decision_to_text,
     head_to_item,
-    record_from_item,
-    record_to_item,
     sort_key,
 )
 from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
+from meterbridge.adapters.dynamodb.record_items import (
+    DecisionItem,
+    RecordItem,
+    decision_from_text,
+    decision_to_text,
+    record_from_item,
+    record_to_item,
+)
 from meterbridge.adapters.dynamodb.registry_items import RegistryItem
 from meterbridge.adapters.dynamodb.registry_writer import put_answer
 from meterbridge.adapters.dynamodb.tables import bind, store_errors

@@ -13,13 +13,15 @@ from meterbridge.adapters.dynamodb.ledger_items import (
     RECORDS,
     WAITING,
     HeadItem,
-    RecordItem,
     head_from_item,
     head_to_item,
     pending_key,
+    sort_key,
+)
+from meterbridge.adapters.dynamodb.record_items import (
+    RecordItem,
     record_from_item,
     record_to_item,
-    sort_key,
 )
 from meterbridge.adapters.dynamodb.tables import bind, first_hour, store_errors
 from meterbridge.domain.errors import InvariantError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
@@ -22,7 +21,7 @@ from meterbridge.adapters.dynamodb.registry_items import (
 from meterbridge.adapters.dynamodb.tables import bind, store_errors
 from meterbridge.application.ports import Catalog
 from meterbridge.application.registry_admin import Page, Versioned
-from meterbridge.domain.agreements import Agreement, AgreementState, Customer
+from meterbridge.domain.agreements import Agreement, Customer
 from meterbridge.domain.errors import NotFoundError, StaleVersionError
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Offering, Product
@@ -97,17 +96,17 @@ class RegistryReader:
 
     def suspend(self, agreement_id: str, reason: str) -> None:
         """See ports.Registry."""
+        self._turn(agreement_id, lambda agreement: agreement.stopped(reason))
+
+    def resume(self, agreement_id: str) -> None:
+        """See ports.Registry."""
+        self._turn(agreement_id, Agreement.resumed)
+
+    def _turn(self, agreement_id: str, change: Callable[[Agreement], Agreement]) -> None:
         for _ in range(ATTEMPTS):
-            agreement = self.agreement(agreement_id)
-            if agreement.state is not AgreementState.ACTIVE:
-                return
-            suspended = replace(
-                agreement,
-                state=AgreementState.SUSPENDED,
-                state_reason=reason,
-                version=agreement.version + 1,
-            )
-            if self._replaced(suspended, expected_version=agreement.version):
+            before = self.agreement(agreement_id)
+            after = change(before)
+            if after == before or self._replaced(after, expected_version=before.version):
                 return
         raise StaleVersionError(agreement_id)
 

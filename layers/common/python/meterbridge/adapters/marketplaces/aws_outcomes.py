@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -15,7 +17,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from meterbridge.adapters.marketplaces.calls import Verdict
-from meterbridge.domain.errors import MarketplaceError
+from meterbridge.domain.errors import MarketplaceError, ProductRefusedError
 from meterbridge.domain.metering_record import ReportOutcome
 
 STATUSES = {
@@ -39,6 +41,9 @@ _REFUSALS = {
     "SerializationException": ReportOutcome.INVALID,
 }
 """The call is refused because of a record in it; "whole request fails, nothing processed"."""
+
+_EARLY = frozenset({"TimestampOutOfBoundsException"})
+"""One word for too late and for a time in the future (contracts.md §1.1.6)."""
 
 _THROTTLED = frozenset(
     {
@@ -69,10 +74,18 @@ _FAULTS = frozenset(
 )
 """It failed over there; what was booked before it failed is unknown."""
 
-_NOT_ASKED = frozenset(
+_PRODUCT_REFUSED = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    }
+)
+"""We are not let report what is in the call; another product may be another matter."""
+
+_NOT_ASKED = frozenset(
+    {
         "AuthFailure",
         "DisabledApiException",
         "ExpiredToken",
@@ -85,20 +98,18 @@ _NOT_ASKED = frozenset(
         "InvalidToken",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
-        "NotAuthorized",
         "NotSignedUp",
         "OptInRequired",
         "RequestExpired",
         "SignatureDoesNotMatch",
         "SubscriptionRequiredException",
-        "UnauthorizedOperation",
         "UnknownOperationException",
         "UnrecognizedClientException",
     }
 )
 """We are not let in, or not in this region: true of every call, so no record is judged by it."""
 
-KNOWN_CODES = frozenset(_REFUSALS) | _THROTTLED | _FAULTS | _NOT_ASKED
+KNOWN_CODES = frozenset(_REFUSALS) | _THROTTLED | _FAULTS | _PRODUCT_REFUSED | _NOT_ASKED
 
 _NEVER_LEFT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 _PERHAPS_ARRIVED = (HTTPClientError, SSLError, ResponseParserError)
@@ -112,9 +123,11 @@ def verdict_of(error: Exception) -> Verdict:
 
     Raises:
         MarketplaceError: the marketplace could not be asked; nothing of the call was booked.
+        ProductRefusedError: likewise, but of what is in this call only.
     """
     if isinstance(error, ClientError):
-        return _verdict_of_answer(error)
+        metadata = error.response.get("ResponseMetadata", {})
+        return replace(_verdict_of_answer(error), request_id=str(metadata.get("RequestId", "")))
     code = type(error).__name__
     if isinstance(error, ParamValidationError):
         return Verdict(ReportOutcome.INVALID, code, str(error), splits=True)
@@ -132,12 +145,12 @@ def _verdict_of_answer(error: ClientError) -> Verdict:
     answer = error.response.get("Error", {})
     code, detail = answer.get("Code", ""), answer.get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _NOT_ASKED:
-        raise MarketplaceError(
-            f"aws-marketplace:BatchMeterUsage was refused: {code}: {detail}"
-        ) from error
+    if code in _PRODUCT_REFUSED or code in _NOT_ASKED:
+        refused = ProductRefusedError if code in _PRODUCT_REFUSED else MarketplaceError
+        raise refused(f"aws-marketplace:BatchMeterUsage was refused: {code}: {detail}") from error
     if code in _REFUSALS:
-        return Verdict(_REFUSALS[code], code, detail, splits=True)
+        early = code in _EARLY
+        return Verdict(_REFUSALS[code], code, detail, splits=True, may_be_early=early)
     if code in _THROTTLED or status == 429:
         return Verdict(ReportOutcome.RETRY, code, detail, throttled=True)
     # A fault, or a word we do not know: nothing is certain. An unknown refusal is isolated too, so

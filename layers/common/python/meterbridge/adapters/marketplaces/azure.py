@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
 from meterbridge.adapters.marketplaces.azure_outcomes import (
+    EARLY,
     REFUSED_TOKEN,
     STATUSES,
     SURELY_NOT_BOOKED,
@@ -36,7 +38,7 @@ from meterbridge.adapters.marketplaces.calls import (
 from meterbridge.adapters.marketplaces.connections import connection_pool as connection_pool
 from meterbridge.adapters.marketplaces.pacing import CallPacer
 from meterbridge.application.ports import ReportResult, Submission
-from meterbridge.domain.errors import InvariantError, MarketplaceError
+from meterbridge.domain.errors import InvariantError, ProductRefusedError
 from meterbridge.domain.metering_record import MeteringRecord, ReportOutcome
 from meterbridge.domain.money import plain
 from meterbridge.domain.offerings import Channel
@@ -121,6 +123,7 @@ class AzureMarketplace:
 
         Raises:
             MarketplaceError: Azure could not be asked and nothing was booked.
+            ProductRefusedError: it does not let our app report what is in a call.
             InvariantError: a batch that Azure would not take.
         """
         if not submissions:
@@ -148,8 +151,11 @@ class AzureMarketplace:
             return _results(part, body, _request_id(response))
         code, detail = str(body.get("code", "")), str(body.get("message", ""))
         if response.status in REFUSED_TOKEN:
-            raise MarketplaceError(f"Azure refuses our app: {response.status} {code}: {detail}")
-        verdict = verdict_of_status(response.status, code, detail, response.headers)
+            raise ProductRefusedError(f"Azure refuses our app: {response.status} {code}: {detail}")
+        verdict = replace(
+            verdict_of_status(response.status, code, detail, response.headers),
+            request_id=_request_id(response),
+        )
         if verdict.throttled:
             self._pacer.throttled(verdict.retry_after)
         return verdict
@@ -231,6 +237,7 @@ def _result(submission: Submission, answer: Mapping[str, Any], request_id: str) 
         request_id=request_id,
         accepted_quantity=told,
         reached=status not in SURELY_NOT_BOOKED,
+        may_be_early=status in EARLY,
     )
 
 

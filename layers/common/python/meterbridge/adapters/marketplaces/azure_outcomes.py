@@ -20,7 +20,7 @@ STATUSES = {
     "ResourceNotFound": ReportOutcome.NOT_ENTITLED,
     "ResourceNotActive": ReportOutcome.NOT_ENTITLED,
     # Our app may not report for the offer: true of all its buyers, so none is suspended for it.
-    "ResourceNotAuthorized": ReportOutcome.RETRY,
+    "ResourceNotAuthorized": ReportOutcome.NOT_AUTHORIZED,
     "InvalidDimension": ReportOutcome.INVALID,
     "InvalidQuantity": ReportOutcome.INVALID,
     "BadArgument": ReportOutcome.INVALID,
@@ -28,6 +28,9 @@ STATUSES = {
 """`status` of one usage event."""
 
 SURELY_NOT_BOOKED = frozenset(STATUSES) - {"Accepted", "Duplicate", "Error"}
+
+EARLY = frozenset({"BadArgument", "Expired"})
+"""No status is named for a time in the future (§2.1.5)."""
 
 REFUSED_TOKEN = frozenset({401, 403})
 """Microsoft's texts disagree on which one a bad token gets (§2.1.2)."""
@@ -55,7 +58,7 @@ def verdict_of_status(status: int, code: str, detail: str, headers: Mapping[str,
         wait = int(after) if after.isascii() and after.isdigit() else 0
         return Verdict(ReportOutcome.RETRY, code, detail, throttled=True, retry_after=wait)
     if status == 400 and code == "BadArgument":
-        return Verdict(ReportOutcome.INVALID, code, detail, splits=True)
+        return Verdict(ReportOutcome.INVALID, code, detail, splits=True, may_be_early=True)
     # A fault, or a word we do not know: nothing is certain. An unknown refusal is isolated too, so
     # that one event cannot hold up the others.
     unknown_refusal = 400 <= status < 500 and status != _TIMED_OUT

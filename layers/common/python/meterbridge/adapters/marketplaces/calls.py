@@ -23,6 +23,8 @@ class Verdict:
         splits: one record may be the cause: send halves until it is alone.
         throttled: the call came too soon.
         retry_after: seconds the marketplace asks to wait then, 0 where it does not say.
+        may_be_early: it may mean that the usage lies in the marketplace's future.
+        request_id: the marketplace's id of the call, for its support.
     """
 
     outcome: ReportOutcome
@@ -32,6 +34,8 @@ class Verdict:
     splits: bool = False
     throttled: bool = False
     retry_after: int = 0
+    may_be_early: bool = False
+    request_id: str = ""
 
 
 NO_RESULT = Verdict(ReportOutcome.RETRY, "NoResult", "left out of the answer", reached=True)
@@ -106,8 +110,9 @@ def answered_alike(part: Part, verdict: Verdict, request_id: str = "") -> list[R
             outcome=verdict.outcome,
             code=verdict.code,
             detail=verdict.detail,
-            request_id=request_id,
+            request_id=request_id or verdict.request_id,
             reached=verdict.reached,
+            may_be_early=verdict.may_be_early,
         )
         for submission in part
     ]

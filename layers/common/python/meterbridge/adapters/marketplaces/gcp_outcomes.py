@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from urllib3.exceptions import HTTPError, LocationValueError
 
 from meterbridge.adapters.marketplaces.calls import Verdict
 from meterbridge.adapters.marketplaces.connections import NEVER_LEFT
-from meterbridge.domain.errors import MarketplaceError
+from meterbridge.domain.errors import MarketplaceError, ProductRefusedError
 from meterbridge.domain.metering_record import ReportOutcome
 
 CHECK_ERRORS = {
@@ -19,25 +20,26 @@ CHECK_ERRORS = {
     "PROJECT_DELETED": ReportOutcome.NOT_ENTITLED,
     # Something is set up wrongly: an alarm for a person.
     "NOT_FOUND": ReportOutcome.INVALID,
-    "PERMISSION_DENIED": ReportOutcome.INVALID,
     "PROJECT_INVALID": ReportOutcome.INVALID,
     "CONSUMER_INVALID": ReportOutcome.INVALID,
-    "ABUSER_DETECTED": ReportOutcome.INVALID,
-    "VISIBILITY_DENIED": ReportOutcome.INVALID,
-    "IP_ADDRESS_BLOCKED": ReportOutcome.INVALID,
-    "REFERER_BLOCKED": ReportOutcome.INVALID,
-    "CLIENT_APP_BLOCKED": ReportOutcome.INVALID,
-    "API_TARGET_BLOCKED": ReportOutcome.INVALID,
-    "API_KEY_INVALID": ReportOutcome.INVALID,
-    "API_KEY_EXPIRED": ReportOutcome.INVALID,
-    "API_KEY_NOT_FOUND": ReportOutcome.INVALID,
-    "SPATULA_HEADER_INVALID": ReportOutcome.INVALID,
-    "LOAS_ROLE_INVALID": ReportOutcome.INVALID,
-    "NO_LOAS_PROJECT": ReportOutcome.INVALID,
-    "LOAS_PROJECT_DISABLED": ReportOutcome.INVALID,
-    "SECURITY_POLICY_VIOLATED": ReportOutcome.INVALID,
-    "LOCATION_POLICY_VIOLATED": ReportOutcome.INVALID,
-    "INVALID_CREDENTIAL": ReportOutcome.INVALID,
+    # We are not let in: nothing is known against the record, which waits for a person to repair it.
+    "PERMISSION_DENIED": ReportOutcome.NOT_AUTHORIZED,
+    "ABUSER_DETECTED": ReportOutcome.NOT_AUTHORIZED,
+    "VISIBILITY_DENIED": ReportOutcome.NOT_AUTHORIZED,
+    "IP_ADDRESS_BLOCKED": ReportOutcome.NOT_AUTHORIZED,
+    "REFERER_BLOCKED": ReportOutcome.NOT_AUTHORIZED,
+    "CLIENT_APP_BLOCKED": ReportOutcome.NOT_AUTHORIZED,
+    "API_TARGET_BLOCKED": ReportOutcome.NOT_AUTHORIZED,
+    "API_KEY_INVALID": ReportOutcome.NOT_AUTHORIZED,
+    "API_KEY_EXPIRED": ReportOutcome.NOT_AUTHORIZED,
+    "API_KEY_NOT_FOUND": ReportOutcome.NOT_AUTHORIZED,
+    "SPATULA_HEADER_INVALID": ReportOutcome.NOT_AUTHORIZED,
+    "LOAS_ROLE_INVALID": ReportOutcome.NOT_AUTHORIZED,
+    "NO_LOAS_PROJECT": ReportOutcome.NOT_AUTHORIZED,
+    "LOAS_PROJECT_DISABLED": ReportOutcome.NOT_AUTHORIZED,
+    "SECURITY_POLICY_VIOLATED": ReportOutcome.NOT_AUTHORIZED,
+    "LOCATION_POLICY_VIOLATED": ReportOutcome.NOT_AUTHORIZED,
+    "INVALID_CREDENTIAL": ReportOutcome.NOT_AUTHORIZED,
     # It passes, or says nothing of the buyer.
     "ERROR_CODE_UNSPECIFIED": ReportOutcome.RETRY,
     "RESOURCE_EXHAUSTED": ReportOutcome.RETRY,
@@ -56,7 +58,12 @@ CHECK_ERRORS = {
 }
 """`CheckError.code`. A check books nothing, so none of these leaves a doubt."""
 
-_GRAVEST_FIRST = (ReportOutcome.NOT_ENTITLED, ReportOutcome.INVALID, ReportOutcome.RETRY)
+_GRAVEST_FIRST = (
+    ReportOutcome.NOT_ENTITLED,
+    ReportOutcome.INVALID,
+    ReportOutcome.NOT_AUTHORIZED,
+    ReportOutcome.RETRY,
+)
 
 CODES = {
     1: "CANCELLED",
@@ -81,8 +88,8 @@ CODES = {
 OUTCOMES = {
     "INVALID_ARGUMENT": ReportOutcome.INVALID,
     "NOT_FOUND": ReportOutcome.INVALID,
-    "PERMISSION_DENIED": ReportOutcome.INVALID,
     "UNIMPLEMENTED": ReportOutcome.INVALID,
+    "PERMISSION_DENIED": ReportOutcome.NOT_AUTHORIZED,
     # The state of the buyer's entitlement does not allow it.
     "FAILED_PRECONDITION": ReportOutcome.NOT_ENTITLED,
     "OUT_OF_RANGE": ReportOutcome.EXPIRED,
@@ -129,8 +136,11 @@ _CODE_OF_HTTP = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_WHOLE_SERVICE = frozenset({"NOT_FOUND", "UNIMPLEMENTED"})
-"""True of every operation of the call, so that halving it finds nothing."""
+_WHOLE_SERVICE = frozenset({"PERMISSION_DENIED", "NOT_FOUND", "UNIMPLEMENTED"})
+"""Of a call, true of its service: we are not let in, there is no such, it does not take this."""
+
+_EARLY = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
+"""No code is named for a time in the future (§3.1.5)."""
 
 UNREADABLE = Verdict(ReportOutcome.RETRY, "Unreadable", "the answer is not JSON", reached=True)
 UNATTRIBUTED = Verdict(
@@ -164,15 +174,18 @@ def verdict_of_call(status: int, error: Mapping[str, Any], headers: Mapping[str,
         error: the body's `error`, empty where it has none.
 
     Raises:
-        MarketplaceError: we are not let in, or nobody serves this address; nothing was booked.
+        MarketplaceError: our token is refused, or nobody serves this address; nothing was booked.
+        ProductRefusedError: we may not report for this service, or there is none.
     """
     detail = str(error.get("message", ""))
     named = str(error.get("status", ""))
     code = named if named in OUTCOMES else _CODE_OF_HTTP.get(status, "")
-    if status in (401, 403) or code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        raise MarketplaceError(f"Service Control refuses us: {status} {code}: {detail}")
+    if status == 401 or code == "UNAUTHENTICATED":
+        raise MarketplaceError(f"Service Control refuses our token: {status} {code}: {detail}")
     if 300 <= status < 400 or (status in (404, 405, 410) and not named):
         raise MarketplaceError(f"Service Control is not served there: {status}")
+    if status == 403 or code in _WHOLE_SERVICE:
+        raise ProductRefusedError(f"Service Control refuses us: {status} {code}: {detail}")
     if code not in OUTCOMES:
         # Nothing is certain. An unknown refusal is isolated, so that one record holds up no others.
         unknown = f"Http{status}"
@@ -180,11 +193,7 @@ def verdict_of_call(status: int, error: Mapping[str, Any], headers: Mapping[str,
             ReportOutcome.RETRY, unknown, detail, reached=True, splits=400 <= status < 500
         )
     verdict = _verdict(code, detail, _seconds(headers.get("Retry-After", "")))
-    if verdict.outcome is ReportOutcome.RETRY or code in _WHOLE_SERVICE:
-        return verdict
-    return Verdict(
-        verdict.outcome, verdict.code, verdict.detail, reached=verdict.reached, splits=True
-    )
+    return verdict if verdict.outcome is ReportOutcome.RETRY else replace(verdict, splits=True)
 
 
 def verdict_of_failure(error: HTTPError) -> Verdict:
@@ -207,6 +216,7 @@ def _verdict(code: str, detail: str, retry_after: int = 0) -> Verdict:
         reached=code in _DOUBTFUL,
         throttled=code == "RESOURCE_EXHAUSTED",
         retry_after=retry_after,
+        may_be_early=code in _EARLY,
     )
 
 
