@@ -109,7 +109,7 @@ _NUMBER_SCHEMA = {
 _HOUR_SCHEMA = {
     "type": "string",
     "format": "date-time",
-    "pattern": "^[0-9-]{10}T[0-9]{2}:00:00Z$",
+    "description": "Start of an hour, UTC",
     "examples": ["2026-11-24T10:00:00Z"],
 }
 _MOMENT_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-11-24T10:00:00Z"]}
