@@ -142,18 +142,27 @@ def take(market: Market, step: tuple[object, ...]) -> None:
             raise AssertionError(step)
 
 
+LONG_AFTER: list[tuple[object, ...]] = [("wait", 24 * 70), ("settle",)]
+"""Until no settlement reads what was before."""
+
+
 @given(
     st.sampled_from(list(RecoveryPolicy)),
-    st.lists(STEPS, min_size=5, max_size=40),
+    st.lists(STEPS, min_size=5, max_size=25),
+    st.sampled_from([[], LONG_AFTER]),
+    st.lists(st.one_of(DECIDE, USE, st.tuples(st.just("settle"))), max_size=15),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_whatever_happens_and_is_decided_every_unit_is_in_one_place(
-    recovery: RecoveryPolicy, history: list[tuple[object, ...]]
+    recovery: RecoveryPolicy,
+    history: list[tuple[object, ...]],
+    pause: list[tuple[object, ...]],
+    decisions: list[tuple[object, ...]],
 ) -> None:
     market = Market(recovery)
     market.use(5, 3)
     market.settle()
-    for step in history:
+    for step in [*history, *pause, *decisions, ("settle",)]:
         take(market, step)
         market.check()
 
