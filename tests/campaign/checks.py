@@ -44,9 +44,14 @@ class Checks:
 
     def after_step(self) -> None:
         """The books balance at any moment, and there is no doubt that nothing has caused."""
+        self.after_calls()
         for subject in SUBJECTS:
             for each in self.world.books(subject):
                 assert each.balanced, f"{subject} {each.period}: the books do not balance"
+
+    def after_calls(self) -> None:
+        """There is no doubt that nothing has caused."""
+        for subject in SUBJECTS:
             for record in self.world.real_ledger.records(f"agr_{subject}"):
                 self._follow(record)
         for side in self.world.sides.values():
@@ -143,8 +148,11 @@ class Checks:
         others = {place for place in self.world.others if place[:2] == (subject, dimension.code)}
         self._check_bill(subject, dimension, records, found, what, used, others=bool(others))
         self._check_rest(subject, dimension, found, what, others=bool(others))
-        unbillable = [each for each, line in zip(statements, lines, strict=True)
-                      if line.buckets[Bucket.UNBILLABLE]]
+        unbillable = [
+            each
+            for each, line in zip(statements, lines, strict=True)
+            if line.buckets[Bucket.UNBILLABLE]
+        ]
         assert all(each.unbillable_reason for each in unbillable), what
 
     def _check_bill(
@@ -167,7 +175,9 @@ class Checks:
             and not self.world.is_other(record.key)
         }
         total = sum(ours.values())
-        extra = self.oracle.overtaken.get(subject, Decimal(0)) if dimension.code != "requests" else 0
+        extra = (
+            self.oracle.overtaken.get(subject, Decimal(0)) if dimension.code != "requests" else 0
+        )
         assert total <= used + extra, f"{what}: {total} were billed"
         if not others:
             doubtful = {each.key for each in records if each.state is RecordState.CONFLICTED}
@@ -176,7 +186,13 @@ class Checks:
             assert total - sure <= found[Bucket.CONFLICTED], what
 
     def _check_rest(
-        self, subject: str, dimension: Dimension, found: dict[Bucket, Any], what: str, *, others: bool
+        self,
+        subject: str,
+        dimension: Dimension,
+        found: dict[Bucket, Any],
+        what: str,
+        *,
+        others: bool,
     ) -> None:
         """What is not billed is where its agreement's state says."""
         agreement = self.world.agreement(subject)

@@ -31,7 +31,7 @@ BILLED = ("requests", "tokens_k", "tokens")
 
 def draw(seed: int, number: int) -> Schedule:
     """The schedule of a number in the campaign of a seed."""
-    return _Drawing(Random(f"{seed}/{number}")).schedule()  # noqa: S311
+    return _Drawing(Random(f"{seed}/{number}")).schedule()
 
 
 class _Drawing:
@@ -75,9 +75,7 @@ class _Drawing:
         draw = self.random
         far = draw.choice([60, 600, 60 * 24 * 5])
         events = {
-            (subject, number): Sent(
-                subject, number, draw.randint(-10, far), draw.choice(TOKENS)
-            )
+            (subject, number): Sent(subject, number, draw.randint(-10, far), draw.choice(TOKENS))
             for _ in range(draw.randint(1, 8))
             for subject, number in [(self.subject(), draw.randint(0, 30))]
         }
@@ -156,4 +154,3 @@ class _Drawing:
             text=draw.choice(BILLED),
             amount=draw.randint(1, 6),
         )
-

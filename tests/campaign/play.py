@@ -30,9 +30,10 @@ class Violation:
 
 def violation_of(schedule: Schedule, doubles: Doubles | None = None) -> Violation | None:
     """Play a schedule from start to end."""
-    play = Play(schedule, ThreeClouds(schedule, doubles or Doubles()))
+    doubles = doubles or Doubles()
     try:
-        play.run()
+        with doubles.patches():
+            Play(schedule, ThreeClouds(schedule, doubles)).run()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is a finding
         return Violation(f"{type(exc).__name__}: {exc}", traceback.format_exc(limit=-6))
     return None
@@ -135,7 +136,7 @@ class Play:
         for _ in range(4 * hours):
             self.world.clock.advance(timedelta(minutes=15))
             self.world.cycle()
-            self.checks.after_step()
+            self.checks.after_calls()
 
     def _cancel(self, subject: str, *, flushed: bool) -> None:
         self.world.cancel(subject)

@@ -79,7 +79,7 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     start: datetime
     steps: tuple[Step, ...]
-    terms: dict[str, Terms] = {}  # noqa: RUF012
+    terms: dict[str, Terms] = {}
     identical_resend: str = "Success"
     returns: bool = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -51,11 +52,13 @@ class Doubles:
     Attributes:
         marketplace: makes a double around each adapter.
         ledger, log: make a double around a store.
+        patches: puts other faults in place while a schedule is played.
     """
 
     marketplace: Callable[[Marketplace, Any], Any] = lambda real, _clock: real
     ledger: Callable[[Any], Any] = lambda real: real
     log: Callable[[Any], Any] = lambda real: real
+    patches: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 class ThreeClouds(Pipeline):
@@ -84,7 +87,9 @@ class ThreeClouds(Pipeline):
     def _set_up(self, schedule: Schedule) -> None:
         registry, start = self.real_registry, self.started_at - HISTORY
         registry.add_product(
-            product(listings={Channel.AWS: PRODUCT_CODE, Channel.AZURE: "llm", Channel.GCP: SERVICE})
+            product(
+                listings={Channel.AWS: PRODUCT_CODE, Channel.AZURE: "llm", Channel.GCP: SERVICE}
+            )
         )
         for meter in METERS:
             registry.add_meter(meter)
