@@ -151,9 +151,8 @@ class ThreeClouds(Pipeline):
 
     def cancel(self, subject: str) -> None:
         """The buyer leaves: the marketplace ends the agreement, and we hear of it at once."""
-        if self.agreement(subject).state is not AgreementState.ENDED:
-            self._change(subject, state=AgreementState.ENDED)
-            self.side(subject).cancel(subject, self.agreement(subject).ends_at)
+        self._change(subject, state=AgreementState.ENDED)
+        self.side(subject).cancel(subject, self.agreement(subject).ends_at)
 
     def _change(self, subject: str, **changes: Any) -> None:
         change_agreement(
