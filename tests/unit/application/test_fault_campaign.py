@@ -17,7 +17,7 @@ from campaign.running import campaign, first_finding, shrunk_finding
 from campaign.schedule import decoded
 
 SEED = 3
-SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "120"))
+SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "150"))
 CAUGHT_BY = {
     "time-of-sending": 0,
     "success-from-silence": 5,
@@ -25,7 +25,7 @@ CAUGHT_BY = {
     "dropped-on-429": 18,
     "random-operation-id": 28,
     "truncated": 0,
-    "no-version-check": 55,
+    "no-version-check": 0,
     "no-mark": 16,
     "identity-of-the-attempt": 1,
     "no-doubt-at-the-deadline": 16,
