@@ -39,13 +39,16 @@ class Checks:
         self.world = world
         self.oracle = oracle
         self.disturbed = False
+        self._steps = 0
         self._states: dict[RecordKey, RecordState] = {}
         self._doubted: set[RecordKey] = set()
 
     def after_step(self) -> None:
         """The books balance at any moment, and there is no doubt that nothing has caused."""
         self.after_calls()
-        for subject in SUBJECTS:
+        self._steps += 1
+        # Two customers at each step, in turn; all of them at the end.
+        for subject in list(SUBJECTS)[self._steps % 3 :: 3]:
             for each in self.world.books(subject):
                 assert each.balanced, f"{subject} {each.period}: the books do not balance"
 

@@ -39,6 +39,7 @@ class _Drawing:
         self.random = random
         features = [self.conflict, self.live, self.advance, self.skew, self.trouble, self.outage]
         features += [self.suspension, self.return_, self.cancellation, self.elsewhere, self.resend]
+        features += [self.race]
         wanted = [each for each in features if random.random() < 0.5]
         self.kinds: list[Callable[[], Step]] = [self.send, self.run, self.run, self.run, *wanted]
         self.kinds += [self.live, self.advance]
@@ -91,6 +92,15 @@ class _Drawing:
 
     def run(self) -> Step:
         return self.interrupted(Step("run", text=self.random.choice(RUNS)))
+
+    def race(self) -> Step:
+        """Two settlements at once, of which the second knows more."""
+        draw = self.random
+        news = replace(self.send(), at=-1, by="", meanwhile=())
+        later = Step("advance", amount=60 * draw.choice([1, 30, 60]))
+        between = (*([later] if draw.random() < 0.6 else []), news, Step("run", text="cycle"))
+        at = draw.randint(0, 30)
+        return Step("run", text="settle_all", at=at, by="meanwhile", meanwhile=between)
 
     def interrupted(self, step: Step, *, sends: bool = True) -> Step:
         draw = self.random

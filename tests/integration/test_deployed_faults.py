@@ -12,7 +12,7 @@ from campaign.drawing import draw
 from campaign.play import Play
 
 SEED = 1
-SCHEDULES = int(os.environ.get("DEPLOYED_FAULT_SCHEDULES", "8"))
+SCHEDULES = int(os.environ.get("DEPLOYED_FAULT_SCHEDULES", "5"))
 LONGEST = 10
 """Steps: a call of moto's takes a thousand times as long as one of the fakes."""
 

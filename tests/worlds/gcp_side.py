@@ -65,7 +65,8 @@ class GcpSide:
     def request(
         self, _method: str, url: str, *, body: bytes, headers: Mapping[str, str], **_: Any
     ) -> HTTPResponse:
-        kind, now = self.trouble.of_next_call(), self.clock.now()
+        check, now = url.endswith(":check"), self.clock.now()
+        kind = self.trouble.of_next_call(books=not check)
         fail_without_answer(kind)
         if kind in STATUS:
             return answer(STATUS[kind])
@@ -73,7 +74,7 @@ class GcpSide:
             return answer(200)
         assert kind in (NO_TROUBLE, PARTIAL, *BOOKED)
         request = read_json(body, self.rules.settings.max_body_bytes)
-        if url.endswith(":check"):
+        if check:
             code, _ = self.rules.check(self._service, check_row(request), now)
             response = answer(200, {"checkErrors": [{"code": code}]} if code else {})
         else:

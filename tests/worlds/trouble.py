@@ -52,10 +52,12 @@ class Trouble:
     down_as: str = ""
     happened: set[str] = field(default_factory=set)
 
-    def of_next_call(self) -> str:
-        """The fault that the next call meets."""
+    def of_next_call(self, *, books: bool = True) -> str:
+        """The fault that the next call meets; a call that books nothing leaves some to the next."""
         if self.down_until is not None and self.clock.now() < self.down_until:
             kind = self.down_as
+        elif not books and self.script and self.script[0] in {*BOOKED, PARTIAL}:
+            kind = NO_TROUBLE
         else:
             kind = self.script.pop(0) if self.script else NO_TROUBLE
         if kind != NO_TROUBLE:

@@ -17,15 +17,15 @@ from campaign.running import campaign, first_finding, shrunk_finding
 from campaign.schedule import decoded
 
 SEED = 3
-SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "150"))
+SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "100"))
 CAUGHT_BY = {
     "time-of-sending": 0,
-    "success-from-silence": 5,
+    "success-from-silence": 10,
     "duplicate-is-success": 3,
-    "dropped-on-429": 18,
-    "random-operation-id": 28,
+    "dropped-on-429": 4,
+    "random-operation-id": 53,
     "truncated": 0,
-    "no-version-check": 0,
+    "no-version-check": 89,
     "no-mark": 16,
     "identity-of-the-attempt": 1,
     "no-doubt-at-the-deadline": 16,
