@@ -59,10 +59,12 @@ test: lint
 	$(BIN)/pytest tests --ignore tests/e2e --numprocesses 2 --dist loadfile
 	$(BIN)/pytest tests/e2e
 
-# Random schedules with faults; repeat a run by its seed: make faults SCHEDULES=2000 SEED=7
+# Random schedules with faults; repeat a run by its seed: make faults SCHEDULES=2000 SEED=7. Play one
+# schedule again: make faults REPLAY=file. Plant a fault to see it found: make faults PLANT=no-mark
 faults: setup
-	FAULT_SCHEDULES=$(or $(SCHEDULES),2000) $(BIN)/pytest tests/unit/application/test_exactly_once.py \
-	    --hypothesis-seed=$(or $(SEED),$(shell date +%s))
+	@PYTHONPATH=tests:.:functions:layers/common/python $(BIN)/python -m campaign \
+	    --schedules $(or $(SCHEDULES),2000) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(PLANT),--plant $(PLANT)) $(if $(REPLAY),--replay '$(REPLAY)')
 
 bench: setup
 	@$(BIN)/python -m benchmarks

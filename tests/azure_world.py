@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
-from urllib3 import HTTPResponse
-from urllib3.exceptions import ProtocolError
-
-from fakes.clock import FakeClock
 from killing import Fused
 from meterbridge.adapters.marketplaces.azure import AzureMarketplace
 from meterbridge.domain.agreements import AzureBuyerReference
@@ -21,47 +13,14 @@ from meterbridge.domain.metering_record import RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.statement import Bucket
 from sandbox.marketplaces.azure.catalog import Offer, Subscription
-from sandbox.marketplaces.azure.events import read_batch
-from sandbox.marketplaces.azure.metering import AzureMetering
-from sandbox.marketplaces.azure.wire import to_wire
 from sandbox.marketplaces.billed import BilledRecord
-from world import DIMENSIONS, SUBJECTS, World, unpaced
+from world import DIMENSIONS, SUBJECTS, World
+from worlds.azure_side import StrictAzure, Token, resource_number
+from worlds.pipeline import unpaced
 
 
 def resource_of(subject: str) -> str:
-    return f"6f1c2f4e-0000-4000-8000-{SUBJECTS.index(subject):012d}"
-
-
-@dataclass
-class StrictAzure:
-    """urllib3's `request` over the sandbox's rules, without HTTP."""
-
-    clock: FakeClock
-    metering: AzureMetering = field(default_factory=AzureMetering)
-    lose_answers: int = 0
-    refuse: int = 0
-
-    def request(
-        self, _method: str, _url: str, *, body: bytes, headers: Mapping[str, str], **_: Any
-    ) -> HTTPResponse:
-        if self.refuse:
-            return HTTPResponse(BytesIO(b""), status=self.refuse)
-        now = self.clock.now()
-        rows = read_batch(body, self.metering.settings)
-        results = self.metering.meter(rows, client_id="app", now=now)
-        if self.lose_answers:
-            self.lose_answers -= 1
-            raise ProtocolError("Connection aborted.")
-        answer = {"result": [to_wire(result, now) for result in reversed(results)]}
-        return HTTPResponse(BytesIO(json.dumps(answer, default=float).encode()), status=200)
-
-
-class Token:
-    def bearer(self) -> str:
-        return "token"
-
-    def renewed(self, refused: str) -> str:
-        return refused
+    return resource_number(SUBJECTS.index(subject))
 
 
 class AzureWorld(World):
@@ -96,14 +55,7 @@ class AzureWorld(World):
 
     def report_by_hand(self, subject: str, dimension: str, hour: datetime, quantity: str) -> None:
         """Somebody else of the seller's reports for an hour, past us."""
-        event = {
-            "resourceId": resource_of(subject),
-            "planId": "std",
-            "dimension": dimension,
-            "effectiveStartTime": hour.isoformat(),
-            "quantity": Decimal(quantity),
-        }
-        self.remote.metering.meter([event], client_id="app", now=self.clock.now())
+        self.remote.report_by_hand(resource_of(subject), dimension, hour, Decimal(quantity))
 
     def check_adopted_books(self) -> None:
         """However hours were taken by others: balanced, and every unit accepted, carried or in doubt.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier, Thread
 from typing import Any
@@ -29,25 +28,6 @@ from meterbridge.domain.metering_record import MeteringRecord, RecordState, Repo
 from reporting_setup import Reporting
 
 
-class Death(Fuse):
-    """Nothing of a killed process happens any more, in whatever thread it was."""
-
-    dead = False
-
-    def arm(self, at: int | None) -> None:
-        super().arm(at)
-        self.dead = False
-
-    def around(self, call: Callable[[], Any]) -> Any:
-        if self.dead:
-            raise Killed
-        try:
-            return super().around(call)
-        except Killed:
-            self.dead = True
-            raise
-
-
 def records() -> list[MeteringRecord]:
     """Two products, two agreements, more than one batch."""
     return [
@@ -61,16 +41,16 @@ def records() -> list[MeteringRecord]:
     ]
 
 
-def mortal(reporting: Reporting) -> Death:
+def mortal(reporting: Reporting) -> Fuse:
     """Every write and every call of the next runs can be the last."""
-    death = Death()
+    death = Fuse()
     reporting.ledger = Fused(reporting.ledger, death, "save")
     reporting.marketplace = Fused(reporting.marketplace, death, "submit")
     reporting.registry = Fused(reporting.registry, death, "suspend")
     return death
 
 
-def run_killed(reporting: Reporting, death: Death, at_step: int) -> bool:
+def run_killed(reporting: Reporting, death: Fuse, at_step: int) -> bool:
     death.arm(at_step)
     try:
         reporting.run()

@@ -52,7 +52,7 @@ def reporting_status(
     """
     now = clock.now()
     head = ledger.head(agreement_id)
-    given, read = read_for_settlement(agreement_id, head, registry, usage, ledger, now, grace)
+    given, read, _ = read_for_settlement(agreement_id, head, registry, usage, ledger, now, grace)
     accepted = [record for record in given.records if record.state is RecordState.ACCEPTED]
     return ReportingStatus(
         agreement=given.agreement,

@@ -9,7 +9,8 @@ from meterbridge.application.billable_usage import BillableUsage, read_billable_
 from meterbridge.application.ports import Clock, Ledger, Registry, UsageStore
 from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period
-from meterbridge.domain.policy import reporting_policy
+from meterbridge.domain.metering_record import MeteringRecord
+from meterbridge.domain.policy import LONGEST_LATENESS, reporting_policy
 from meterbridge.domain.settlement import Settlement, SettlementInput, settle
 from meterbridge.domain.statement import Statement, statement_of
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
@@ -49,12 +50,12 @@ def settle_agreement(
     for _ in range(MAX_ATTEMPTS):
         # The head is read first: whatever is committed after that makes our own commit fail.
         head = ledger.head(agreement_id)
-        given, read = read_for_settlement(
+        given, read, earlier = read_for_settlement(
             agreement_id, head, registry, usage, ledger, clock.now(), grace
         )
         settlement = settle(given)
         if not settlement.changed:
-            return SettlementSummary(agreement_id, written, _statements(given, read))
+            return SettlementSummary(agreement_id, written, _statements(given, read, earlier))
         try:
             ledger.commit(
                 settlement.head,
@@ -67,7 +68,7 @@ def settle_agreement(
         written += len(settlement.new_records)
         if settlement.complete:
             after = _after(given, settlement)
-            return SettlementSummary(agreement_id, written, _statements(after, read))
+            return SettlementSummary(agreement_id, written, _statements(after, read, earlier))
     raise StoreUnavailableError(f"{agreement_id} was not settled in {MAX_ATTEMPTS} attempts")
 
 
@@ -79,8 +80,11 @@ def read_for_settlement(
     ledger: Ledger,
     now: datetime,
     grace: timedelta,
-) -> tuple[SettlementInput, BillableUsage]:
+) -> tuple[SettlementInput, BillableUsage, list[MeteringRecord]]:
     """What a settlement on top of a head looks at, and the usage it comes from.
+
+    Returns:
+        Also older records, which only statements may need.
 
     Raises:
         NotFoundError: no such agreement, or it names what does not exist.
@@ -91,17 +95,18 @@ def read_for_settlement(
     read = read_billable_usage(
         agreement, start, hour_of(now) + HOUR, registry=registry, usage=usage
     )
+    records = ledger.records(agreement_id, start=start - LONGEST_LATENESS)
     given = SettlementInput(
         agreement=agreement,
         dimensions=read.terms.dimensions,
         billable=read.billable(),
-        records=ledger.records(agreement_id, start=start),
+        records=[record for record in records if record.key.hour >= start],
         head=head,
         policy=reporting_policy(agreement.channel, now),
         now=now,
         grace=grace,
     )
-    return given, read
+    return given, read, [record for record in records if record.key.hour < start]
 
 
 def _after(given: SettlementInput, settlement: Settlement) -> SettlementInput:
@@ -114,7 +119,9 @@ def _after(given: SettlementInput, settlement: Settlement) -> SettlementInput:
     return replace(given, head=settlement.head, records=[*before, *settlement.new_records])
 
 
-def _statements(given: SettlementInput, read: BillableUsage) -> tuple[Statement, ...]:
+def _statements(
+    given: SettlementInput, read: BillableUsage, earlier: list[MeteringRecord]
+) -> tuple[Statement, ...]:
     if given.head is None:
         return ()
     periods = []
@@ -128,7 +135,7 @@ def _statements(given: SettlementInput, read: BillableUsage) -> tuple[Statement,
             each,
             dimensions=given.dimensions,
             rated=read.rated,
-            records=given.records,
+            records=[*earlier, *given.records],
             head=given.head,
             policy=given.policy,
             now=given.now,

@@ -10,7 +10,7 @@ from meterbridge.application.billable_usage import BillingTerms, read_billable_u
 from meterbridge.application.ports import Clock, Ledger, Registry, UsageLog, UsageStore
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.partitions import ShardPlan
-from meterbridge.domain.policy import reporting_policy
+from meterbridge.domain.policy import LONGEST_LATENESS, reporting_policy
 from meterbridge.domain.recount import customer_events, recount
 from meterbridge.domain.statement import Statement, statement_of, total_in
 from meterbridge.domain.usage import FoldPosition, HourlyUsage
@@ -54,7 +54,7 @@ def statement(
         period,
         dimensions=read.terms.dimensions,
         rated=read.rated,
-        records=ledger.records(agreement_id, start=period.start),
+        records=ledger.records(agreement_id, start=period.start - LONGEST_LATENESS),
         head=head,
         policy=reporting_policy(agreement.channel, now),
         now=now,

@@ -137,6 +137,10 @@ POLICIES = (
     ),
 )
 
+LONGEST_LATENESS = max(policy.lateness for policy in POLICIES)
+"""A record may settle usage that is younger than its own hour, as long as that hour was still open:
+so the records of a billing period begin this long before it."""
+
 
 def reporting_policy(channel: Channel, moment: datetime) -> MarketplacePolicy | None:
     """The rules that hold for a channel at a moment; None where it takes no metering records."""

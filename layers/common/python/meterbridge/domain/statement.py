@@ -191,9 +191,8 @@ def _bucket_of(record: MeteringRecord, agreement: Agreement) -> Bucket | None:
 
 def total_in(period: BillingPeriod, hours: Mapping[datetime, Decimal]) -> Decimal:
     """The quantity of a period's hours."""
-    return exact_sum(
-        quantity for hour, quantity in hours.items() if period.start <= hour < period.end
-    )
+    start, end = period.start, period.end
+    return exact_sum(quantity for hour, quantity in hours.items() if start <= hour < end)
 
 
 def _unbillable_reason(
