@@ -21,6 +21,8 @@ from infra.service_function import METRICS_NAMESPACE, SERVICE_NAME, ServiceFunct
 _DEADLINE_MINUTES = 120
 _ITERATOR_AGE_MINUTES = 10
 _MISSED_WAKE_UPS = 3
+# Late events are archived when their day is over, so a day and two hours are nothing unusual.
+_ARCHIVE_DAYS = 3
 
 _BUSINESS_ALARMS: Mapping[str, str] = {
     "RecordsRejected": "The marketplace refused a metering record: this usage is not billed.",
@@ -47,6 +49,7 @@ class Monitoring(Construct):
         config: DeploymentConfig,
         functions: Sequence[ServiceFunction],
         scheduled: Sequence[ServiceFunction],
+        hourly: Sequence[ServiceFunction],
         stream_reader: ServiceFunction,
         api: apigateway.IHttpApi,
         dead_letters: Mapping[str, ServiceQueue],
@@ -60,11 +63,14 @@ class Monitoring(Construct):
             self._errors(function)
         for function in scheduled:
             self._not_running(function, Duration.minutes(config.schedule_minutes))
+        for function in hourly:
+            self._not_running(function, Duration.hours(1))
         self._stream_lag(stream_reader)
         self._unanswered(api)
         for metric_name, meaning in _BUSINESS_ALARMS.items():
             self._business(metric_name, meaning)
         self._deadline()
+        self._archive_lag()
         if config.alarm_email:
             self._notify(config.alarm_email)
         self._dashboard(functions, stream_reader, dead_letters, tables)
@@ -147,6 +153,14 @@ class Monitoring(Construct):
             f"Pending usage is lost in less than {_DEADLINE_MINUTES} minutes.",
             threshold=_DEADLINE_MINUTES,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+        )
+
+    def _archive_lag(self) -> None:
+        self._alarm(
+            "ArchiveBehind",
+            _metric("ArchiveLagHours", "Maximum"),
+            f"Usage is not archived after {_ARCHIVE_DAYS} days; the log drops it after 45.",
+            threshold=24 * _ARCHIVE_DAYS,
         )
 
     def _notify(self, email: str) -> None:

@@ -27,6 +27,7 @@ class Metric(StrEnum):
     RECORDS_WAITING = "RecordsWaiting"
     REPORTING_FAILURES = "ReportingFailures"
     MINUTES_TO_DEADLINE = "MinutesToDeadline"
+    ARCHIVE_LAG_HOURS = "ArchiveLagHours"
 
 
 def make_logger() -> Logger:
