@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy, Size
+from typing import cast
+
+from aws_cdk import CfnElement, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -14,6 +16,7 @@ from infra.service_function import Platform, ServiceFunction
 from infra.storage import READ_LOG, WRITE_USAGE, Storage
 
 _EVERY_MINUTES = 60
+_KINDS = ("events", "usage")
 
 
 class Archive(Construct):
@@ -90,11 +93,15 @@ class Archive(Construct):
         iam.Grant.add_to_principal(
             grantee=self.function,
             actions=["s3:GetObject", "s3:PutObject"],
-            resource_arns=[
-                self.bucket.arn_for_objects("events/*"),
-                self.bucket.arn_for_objects("usage/*"),
-            ],
+            resource_arns=[self.bucket.arn_for_objects(f"{kind}/*") for kind in _KINDS],
         )
+        bucket = Stack.of(self).get_logical_id(cast("CfnElement", self.bucket.node.default_child))
+        for kind in _KINDS:
+            accept(
+                self.function.service_role,
+                f"IAM5[Resource::<{bucket}.Arn>/{kind}/*]",
+                "Objects are named by hour and shard: the folder is as narrow as it can be",
+            )
         # Without it S3 would say "forbidden" of what is not there.
         iam.Grant.add_to_principal(
             grantee=self.function,
