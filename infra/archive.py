@@ -84,7 +84,7 @@ class Archive(Construct):
             # Two at once would make the same objects: harmless, but wasted work.
             reserved_concurrency=1,
             layers=[platform.layers.parquet],
-            # Some 300 bytes for each event of the largest partition, while it is written.
+            # 90 bytes for each event of the largest partition while it is written, and what spills.
             disk_size=Size.gibibytes(4),
         )
         storage.usage_log.allow(self.function, *READ_LOG)
