@@ -19,12 +19,11 @@ from statistics import mean
 from benchmarks.llm_usage import llm_batch
 from benchmarks.measured_ingest import PRODUCT, Handler, least_cpu, written
 from benchmarks.row import Row
-from meterbridge.application.fold_partitions import SETTLE_TIME
 from meterbridge.application.ports import Catalog
 from meterbridge.domain.cloud_events import judge
 from meterbridge.domain.fold import PartitionFold
 from meterbridge.domain.meters import Aggregation, Meter
-from meterbridge.domain.partitions import ShardPlan
+from meterbridge.domain.partitions import SETTLE_TIME, ShardPlan
 from meterbridge.domain.usage_log import SegmentDraft, StoredSegment, pack
 
 WRITE_UNIT = 0.625e-6

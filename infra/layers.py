@@ -1,4 +1,4 @@
-"""The two layers: our own package as it is, and the third-party wheels."""
+"""The layers: our own package as it is, and third-party wheels."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Layers(Construct):
 
     Attributes:
         on_path: the layers in the order the functions get them.
+        parquet: DuckDB, for the function that writes Parquet, behind the others.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, runtime: LambdaRuntime) -> None:
@@ -38,21 +39,25 @@ class Layers(Construct):
             ),
             compatible_runtimes=[runtime.runtime],
         )
-        dependencies = lambda_.LayerVersion(
+        dependencies = self._wheels("Dependencies", runtime)
+        self.on_path: list[lambda_.ILayerVersion] = [common, dependencies]
+        self.parquet: lambda_.ILayerVersion = self._wheels("Parquet", runtime)
+
+    def _wheels(self, construct_id: str, runtime: LambdaRuntime) -> lambda_.LayerVersion:
+        """The layer of ``layers/<name>/requirements.txt``."""
+        folder = _LAYERS / construct_id.lower()
+        return lambda_.LayerVersion(
             self,
-            "Dependencies",
-            description=f"Third-party packages for {runtime.target}",
-            code=lambda_.Code.from_asset(
-                str(_LAYERS / "dependencies"), bundling=dependency_bundling(runtime)
-            ),
+            construct_id,
+            description=f"Third-party packages ({folder.name}) for {runtime.target}",
+            code=lambda_.Code.from_asset(str(folder), bundling=wheel_bundling(folder, runtime)),
             compatible_runtimes=[runtime.runtime],
             compatible_architectures=[runtime.architecture],
         )
-        self.on_path: list[lambda_.ILayerVersion] = [common, dependencies]
 
 
-def dependency_bundling(runtime: LambdaRuntime) -> BundlingOptions:
-    """How the wheels get into the layer.
+def wheel_bundling(folder: Path, runtime: LambdaRuntime) -> BundlingOptions:
+    """How the wheels of a folder's requirements get into its layer.
 
     The asset's hash covers the source folder and these options, never the bundler itself. The
     command is not run; it is there so that other wheel flags make another hash.
@@ -60,7 +65,7 @@ def dependency_bundling(runtime: LambdaRuntime) -> BundlingOptions:
     Raises:
         UnpinnedRequirementError: naming the lines that pin nothing.
     """
-    requirements = _LAYERS / "dependencies" / "requirements.txt"
+    requirements = folder / "requirements.txt"
     refuse_unpinned(requirements)
     command = pip_install(Path("requirements.txt"), runtime.wheel_flags, Path("python"))[1:]
     return BundlingOptions(

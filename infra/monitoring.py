@@ -26,6 +26,8 @@ _FRESHNESS = "UsageFreshness"
 _FRESHNESS_MINUTES = 15
 _ITERATOR_AGE_MINUTES = 10
 _MISSED_WAKE_UPS = 3
+# Late events are archived when their day is over, so a day and two hours are nothing unusual.
+_ARCHIVE_DAYS = 3
 
 _BUSINESS_ALARMS: Mapping[str, str] = {
     "RecordsRejected": "The marketplace refused a metering record: this usage is not billed.",
@@ -53,6 +55,7 @@ class Monitoring(Construct):
         config: DeploymentConfig,
         functions: Sequence[ServiceFunction],
         scheduled: Sequence[ServiceFunction],
+        hourly: Sequence[ServiceFunction],
         stream_reader: ServiceFunction,
         api: apigateway.IHttpApi,
         dead_letters: Mapping[str, ServiceQueue],
@@ -66,6 +69,8 @@ class Monitoring(Construct):
             self._errors(function)
         for function in scheduled:
             self._not_running(function, Duration.minutes(config.schedule_minutes))
+        for function in hourly:
+            self._not_running(function, Duration.hours(1))
         self._stream_lag(stream_reader)
         self._unanswered(api)
         for metric_name, meaning in _BUSINESS_ALARMS.items():
@@ -73,6 +78,7 @@ class Monitoring(Construct):
         wake_ups = Duration.minutes(_MISSED_WAKE_UPS * config.schedule_minutes)
         self._deadlines(wake_ups)
         self._freshness(wake_ups)
+        self._archive_lag()
         if config.alarm_email:
             self._notify(config.alarm_email)
         self._dashboard(functions, stream_reader, dead_letters, tables)
@@ -171,6 +177,14 @@ class Monitoring(Construct):
             f"Usage received {limit} minutes ago is not counted: stream and sweep are late.",
             threshold=Duration.minutes(limit).to_seconds(),
             missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+
+    def _archive_lag(self) -> None:
+        self._alarm(
+            "ArchiveBehind",
+            _metric("ArchiveLagHours", "Maximum"),
+            f"Usage is not archived after {_ARCHIVE_DAYS} days; the log drops it after 45.",
+            threshold=24 * _ARCHIVE_DAYS,
         )
 
     def _notify(self, email: str) -> None:

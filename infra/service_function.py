@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Size
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
@@ -55,6 +55,8 @@ class ServiceFunction(lambda_.Function):
         environment: Mapping[str, str],
         lost_events: sqs.IQueue | None = None,
         reserved_concurrency: int | None = None,
+        layers: Sequence[lambda_.ILayerVersion] = (),
+        disk_size: Size | None = None,
     ) -> None:
         """Make the function.
 
@@ -68,6 +70,8 @@ class ServiceFunction(lambda_.Function):
             environment: this function's own settings.
             lost_events: for asynchronous invocations: where an event goes when every try failed.
             reserved_concurrency: the most invocations at once.
+            layers: more layers than every function has.
+            disk_size: of its temporary folder, where 512 MB are not enough.
         """
         config = platform.config
         log_group = logs.LogGroup(
@@ -91,7 +95,8 @@ class ServiceFunction(lambda_.Function):
             architecture=platform.runtime.architecture,
             handler=f"{name}.handler.handler",
             code=handler_code(name),
-            layers=platform.layers.on_path,
+            layers=[*platform.layers.on_path, *layers],
+            ephemeral_storage_size=disk_size,
             role=role,
             log_group=log_group,
             timeout=timeout,

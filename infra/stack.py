@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.aggregation import Aggregation
 from infra.api import Api
+from infra.archive import Archive
 from infra.config import DeploymentConfig
 from infra.ingest import Ingest
 from infra.layers import Layers
@@ -48,6 +49,7 @@ class MeterbridgeStack(Stack):
             reporting["Gcp"] = ReportingGcp(
                 self, "ReportingGcp", platform=platform, storage=storage
             )
+        archive = Archive(self, "Archive", platform=platform, storage=storage)
         reporters = [each.function for each in reporting.values()]
         management = Management(
             self,
@@ -65,6 +67,7 @@ class MeterbridgeStack(Stack):
             aggregation.close_windows,
             aggregation.settle_agreements,
             *reporters,
+            archive.function,
             management.function,
         ]
         tables = {
@@ -79,12 +82,14 @@ class MeterbridgeStack(Stack):
             config=config,
             functions=functions,
             scheduled=[aggregation.close_windows, *reporters],
+            hourly=[archive.function],
             stream_reader=aggregation.aggregate_usage,
             api=api.http_api,
             dead_letters={
                 "LostBatches": aggregation.lost_batches,
                 "LostClosings": aggregation.lost_wake_ups,
                 "UnsettledAgreements": aggregation.unsettled,
+                "LostArchivings": archive.lost_wake_ups,
                 **{f"LostReports{name}": each.lost_wake_ups for name, each in reporting.items()},
             },
             tables=tables,
@@ -93,6 +98,7 @@ class MeterbridgeStack(Stack):
         CfnOutput(self, "ApiUrl", value=api.http_api.api_endpoint)
         CfnOutput(self, "ApiId", value=api.http_api.api_id)
         CfnOutput(self, "SettleQueueUrl", value=aggregation.settle_queue.queue_url)
+        CfnOutput(self, "ArchiveBucketName", value=archive.bucket.bucket_name)
         CfnOutput(self, "UsageLogMapping", value=aggregation.stream_mapping_id)
         for function in functions:
             CfnOutput(self, f"{function.node.id}FunctionName", value=function.function_name)

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from manage.answers import Listing
-from meterbridge.application.list_events import ListedEvent, Standing
+from meterbridge.application.list_events import ListedEvent
 from meterbridge.application.unmatched_events import ConflictCounts, UnmatchedEvent
 from meterbridge.application.usage_report import WindowQuantity
 from meterbridge.domain.event_values import Reason
+from meterbridge.domain.events import Standing
 from meterbridge.domain.money import plain
 
 

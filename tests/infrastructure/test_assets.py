@@ -29,6 +29,7 @@ FUNCTIONS = (
     "report_usage_aws",
     "report_usage_azure",
     "report_usage_gcp",
+    "archive_usage",
     "manage",
 )
 
@@ -172,16 +173,26 @@ def test_our_own_package_comes_before_the_third_party_ones(local_assembly: Assem
 
 
 def test_the_layers_fit_into_lambda(production_assembly: Assembly) -> None:
-    layers = production_assembly.functions["manage"].layers
-    size = sum(path.stat().st_size for layer in layers for path in layer.rglob("*"))
+    for function in production_assembly.functions.values():
+        files = [path for layer in function.layers for path in layer.rglob("*")]
 
-    assert size < 250 * 1024 * 1024
+        assert sum(path.stat().st_size for path in files) < 250 * 1024 * 1024
+
+
+def test_only_the_archive_has_duckdb(production_assembly: Assembly) -> None:
+    assert [
+        name
+        for name, function in production_assembly.functions.items()
+        if any((layer / "python" / "duckdb").is_dir() for layer in function.layers)
+    ] == ["archive_usage"]
+    assert len(production_assembly.functions["archive_usage"].layers) == 3
 
 
 def test_the_layer_for_aws_has_wheels_for_its_interpreter_and_no_other(
     production_assembly: Assembly,
 ) -> None:
-    binaries = list(production_assembly.dependencies.rglob("*.so"))
+    layers = production_assembly.functions["archive_usage"].layers
+    binaries = [path for layer in layers for path in layer.rglob("*.so")]
     modules = [path for path in binaries if path.parent.suffix != ".libs"]
     abi = {path.name.split(".", 1)[1] for path in modules}
     machines = {path.read_bytes()[18:20] for path in binaries}

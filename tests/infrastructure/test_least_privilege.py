@@ -77,6 +77,14 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Secret": {"GetSecretValue"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
+    "ArchiveUsage": {
+        "UsageLog": {"Query"},
+        "Usage": READ | {"PutItem"},
+        "Bucket": {"ListBucket"},
+        "Bucket/events/*": {"GetObject", "PutObject"},
+        "Bucket/usage/*": {"GetObject", "PutObject"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
@@ -108,8 +116,10 @@ def _named(resource: Any, action: str) -> str:
     if action == "secretsmanager:GetSecretValue":
         return "Secret"
     text = str(resource)
+    if action.startswith("s3:"):
+        return "Bucket" + (re.search(r"/\w+/\*", text) or [""])[0]
     names = ("UsageLog", "Usage", "Ledger", "Registry", "SettleQueue", "LostBatches", "LostWakeUps")
-    known = [name for name in names if f"Storage{name}" in text or f"Aggregation{name}" in text]
+    known = [name for name in names if re.search(f"(Storage|Aggregation|Archive){name}", text)]
     known += [name for name in names if re.search(f"Reporting[A-Z][a-z]+{name}", text)]
     part = " stream" if "tream" in text else " index" if "/index/" in text else ""
     return f"{known[0]}{part}" if known else text

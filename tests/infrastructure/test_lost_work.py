@@ -13,6 +13,7 @@ DEAD_LETTERS = {
     "AggregationLostBatches",
     "AggregationLostWakeUps",
     "AggregationUnsettled",
+    "ArchiveLostWakeUps",
     "ReportingAwsLostWakeUps",
     "ReportingAzureLostWakeUps",
     "ReportingGcpLostWakeUps",
@@ -101,6 +102,7 @@ def test_a_stream_batch_is_halved_and_then_its_position_kept(template: Template)
     ("function", "queue"),
     [
         ("CloseWindows", "AggregationLostWakeUps"),
+        ("ArchiveUsage", "ArchiveLostWakeUps"),
         ("ReportUsageAws", "ReportingAwsLostWakeUps"),
         ("ReportUsageAzure", "ReportingAzureLostWakeUps"),
         ("ReportUsageGcp", "ReportingGcpLostWakeUps"),
@@ -130,4 +132,4 @@ def test_no_function_that_is_woken_asynchronously_lacks_such_a_queue(
     rules = [r for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
     configs = [r for r in resources.values() if r["Type"] == "AWS::Lambda::EventInvokeConfig"]
 
-    assert len(rules) == len(configs) == 4
+    assert len(rules) == len(configs) == 5

@@ -15,6 +15,7 @@ from lambda_setup import measured
 from meterbridge.application.usage_freshness import UsageFreshness
 from meterbridge.domain.agreements import REPORTED_CHANNELS
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.partitions import LOG_KEPT_FOR
 from meterbridge.domain.policy import policy_at
 from meterbridge.domain.windows import HOUR
 from meterbridge.lambda_runtime.deadlines import publish_freshness
@@ -68,13 +69,44 @@ def test_a_schedule_that_stands_still_raises_an_alarm_though_nothing_is_measured
     build_stack: Callable[..., MeterbridgeStack], marketplaces: dict[str, str], minutes: int
 ) -> None:
     template = Template.from_stack(build_stack({"schedule_minutes": minutes, **marketplaces}))
-    standing = [alarm for alarm in _alarms(template) if alarm["MetricName"] == "Invocations"]
+    standing = [
+        alarm
+        for alarm in _alarms(template)
+        if alarm["MetricName"] == "Invocations" and "Archive" not in str(alarm["Dimensions"])
+    ]
 
     assert len(standing) == 4
     for alarm in standing:
         assert alarm["TreatMissingData"] == "breaching"
         assert alarm["ComparisonOperator"] == "LessThanThreshold"
         assert (alarm["Threshold"], alarm["Period"]) == (1, 3 * 60 * minutes)
+
+
+def test_an_archive_that_stands_still_raises_an_alarm_after_three_hours(
+    template: Template,
+) -> None:
+    (alarm,) = (
+        alarm
+        for alarm in _alarms(template)
+        if alarm["MetricName"] == "Invocations" and "Archive" in str(alarm["Dimensions"])
+    )
+
+    assert (alarm["Period"], alarm["TreatMissingData"]) == (3 * 3600, "breaching")
+
+
+def test_an_archive_that_is_behind_raises_an_alarm_long_before_the_log_drops_anything(
+    template: Template,
+) -> None:
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "MetricName": "ArchiveLagHours",
+            "Statistic": "Maximum",
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 72,
+        },
+    )
+    assert timedelta(hours=72) < LOG_KEPT_FOR / 10
 
 
 @pytest.mark.parametrize("metric", BUSINESS)
@@ -176,7 +208,7 @@ def test_alarms_look_for_metrics_that_are_written_under_exactly_their_dimensions
         if a.get("Namespace") == "Meterbridge"
     }
 
-    assert len(looked_for) == len(BUSINESS) + 4
+    assert len(looked_for) == len(BUSINESS) + len(REPORTED_CHANNELS) + 2
     assert looked_for <= written
 
 

@@ -35,7 +35,7 @@ def test_no_route_is_open(resources: Resources) -> None:
 def test_nothing_but_the_api_is_reachable_from_outside(resources: Resources) -> None:
     kinds = {resource["Type"] for resource in resources.values()}
 
-    assert kinds & {"AWS::Lambda::Url", "AWS::ApiGateway::RestApi", "AWS::S3::Bucket"} == set()
+    assert kinds & {"AWS::Lambda::Url", "AWS::ApiGateway::RestApi"} == set()
     assert len(_of_type(resources, "AWS::ApiGatewayV2::Api")) == 1
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,13 @@ from infra.stack import MeterbridgeStack
 
 # What is accepted, and how many times. Each has its reason beside the construct it is about.
 ACCEPTED = {
-    "AwsSolutions-L1": 9,
-    "AwsSolutions-SQS3": 5,
+    "AwsSolutions-L1": 10,
+    "AwsSolutions-SQS3": 6,
+    "AwsSolutions-S1": 1,
     "AwsSolutions-IAM5[Resource::*]": 1,
     "AwsSolutions-IAM5[Resource::<usage log>/stream/*]": 1,
+    "AwsSolutions-IAM5[Resource::<archive>/events/*]": 1,
+    "AwsSolutions-IAM5[Resource::<archive>/usage/*]": 1,
 }
 
 
@@ -64,5 +68,6 @@ def test_what_is_accepted_is_known_and_explained(report: dict[str, Any]) -> None
 
 
 def _rule(name: str) -> str:
-    head, _, table = name.partition("<StorageUsageLog")
-    return f"{head}<usage log>{table[table.index('>') + 1 :]}" if table else name
+    """A finding's rule, without the hashes in logical ids."""
+    name = re.sub(r"<StorageUsageLog\w+\.Arn>", "<usage log>", name)
+    return re.sub(r"<ArchiveBucket\w+\.Arn>", "<archive>", name)

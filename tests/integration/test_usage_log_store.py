@@ -15,10 +15,10 @@ from pynamodb.exceptions import PutError
 from builders import NOON, at
 from dynamodb import mocked_table
 from fakes.usage_log import FakeUsageLog
-from meterbridge.adapters.dynamodb.usage_log_store import KEPT_FOR, UsageLogStore
+from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.application import ports
 from meterbridge.domain.errors import StoreUnavailableError
-from meterbridge.domain.partitions import Partition, segment_floor
+from meterbridge.domain.partitions import LOG_KEPT_FOR, Partition, segment_floor
 from meterbridge.domain.usage_log import MAX_SEGMENT_BYTES, SegmentDraft
 
 TEN = Partition(at("2026-11-24T10"), 0)
@@ -206,7 +206,7 @@ def test_a_table_that_cannot_be_reached_is_an_error_of_the_store(table: str) -> 
 def test_items_expire_after_every_event_of_theirs_was_settled(table: str) -> None:
     UsageLogStore(table).append([draft()], NOON)
     items = boto3.client("dynamodb", region_name="us-east-1").scan(TableName=table)["Items"]
-    expected = str(int((NOON + KEPT_FOR).timestamp()))
+    expected = str(int((NOON + LOG_KEPT_FOR).timestamp()))
     assert [item["expires_at"] for item in items] == [{"N": expected}] * 2
 
 

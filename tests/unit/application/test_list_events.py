@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from builders import NOON, at
 from fakes.usage_log import FakeUsageLog
 from meterbridge.application import list_events as module
-from meterbridge.application.list_events import EventPage, ListedEvent, Standing, list_events
+from meterbridge.application.list_events import EventPage, ListedEvent, list_events
 from meterbridge.domain.errors import InvalidInputError
-from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.events import Standing, UsageEvent
 from meterbridge.domain.partitions import ShardPlan
 from meterbridge.domain.usage_log import pack_events
 

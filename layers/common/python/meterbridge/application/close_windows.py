@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from meterbridge.application.fold_partitions import SETTLE_TIME, fold_partition
+from meterbridge.application.fold_partitions import fold_partition
 from meterbridge.application.ports import Clock, Ledger, Registry, SettleQueue, UsageLog, UsageStore
 from meterbridge.domain.agreements import Agreement, AgreementState
 from meterbridge.domain.errors import CorruptSegmentError, StaleVersionError
 from meterbridge.domain.events import MAX_AGE
-from meterbridge.domain.partitions import ARRIVAL_BUCKET, Partition, bucket_of
+from meterbridge.domain.partitions import ARRIVAL_BUCKET, SETTLE_TIME, Partition, bucket_of
 from meterbridge.domain.windows import HOUR, hour_of, hours_between, last_closed_hour
 
 ARRIVALS = "arrivals"

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import timedelta
 
 from meterbridge.application.ports import Catalog, Clock, Registry, UsageLog, UsageStore
 from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
 from meterbridge.domain.fold import PartitionFold
-from meterbridge.domain.partitions import Partition, segment_floor
+from meterbridge.domain.partitions import SETTLE_TIME, Partition, segment_floor
 from meterbridge.domain.usage import FoldHead
 from meterbridge.domain.usage_log import StoredSegment
 
 MAX_ATTEMPTS = 5
-
-SETTLE_TIME = timedelta(minutes=2)
-"""Longest time between the making of a segment's sort key and its being stored, with a margin: an
-ingest request lives at most 30 seconds. Older than that, no segment can appear any more."""
 
 
 @dataclass(frozen=True, slots=True)

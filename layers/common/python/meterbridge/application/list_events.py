@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
 
@@ -22,19 +21,11 @@ from meterbridge.application.event_paging import (
 )
 from meterbridge.application.ports import UsageLog
 from meterbridge.domain.event_values import same
-from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.events import Standing, UsageEvent
 from meterbridge.domain.usage_log import Segment, ShardPlan, decode
 
 MAX_LOOKS = 1_000
 _LAST_ROW = 2**53
-
-
-class Standing(StrEnum):
-    """What the fold makes of an event: FIRST counts, a DUPLICATE or CONFLICT is never added."""
-
-    FIRST = "first"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from meterbridge.application.close_windows import ARRIVALS, HISTORY, UNREADABLE
-from meterbridge.application.fold_partitions import SETTLE_TIME
 from meterbridge.application.ports import UsageLog, UsageStore
-from meterbridge.domain.partitions import ARRIVAL_BUCKET, Partition, bucket_of
+from meterbridge.domain.partitions import ARRIVAL_BUCKET, SETTLE_TIME, Partition, bucket_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 MAX_AGE = timedelta(days=35)
@@ -31,6 +32,14 @@ class UsageEvent:
     subject: str
     occurred_at: datetime
     values: Mapping[str, Any]
+
+
+class Standing(StrEnum):
+    """What the fold makes of an event: FIRST counts, a DUPLICATE or CONFLICT is never added."""
+
+    FIRST = "first"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,21 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from meterbridge.domain.errors import InvalidInputError, InvariantError
-from meterbridge.domain.events import EPOCH
+from meterbridge.domain.events import EPOCH, MAX_AGE
 from meterbridge.domain.windows import HOUR, hour_of, hour_text, parse_hour
 
 DEFAULT_SHARDS = 4
 
 ARRIVAL_BUCKET = timedelta(minutes=5)
 """Length of the time buckets in which partitions that received something are noted."""
+
+LOG_KEPT_FOR = MAX_AGE + timedelta(days=10)
+"""How long the usage log keeps a segment: 35 days in which an event may arrive, and time to fold,
+settle and archive what arrived last."""
+
+SETTLE_TIME = timedelta(minutes=2)
+"""Longest time between the making of a segment's sort key and its being stored, with a margin: an
+ingest request lives at most 30 seconds. Older than that, no segment can appear any more."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

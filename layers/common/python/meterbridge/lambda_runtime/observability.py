@@ -32,6 +32,7 @@ class Metric(StrEnum):
     REPORTING_FAILURES = "ReportingFailures"
     MINUTES_TO_DEADLINE = "MinutesToDeadline"
     USAGE_FRESHNESS = "UsageFreshness"
+    ARCHIVE_LAG_HOURS = "ArchiveLagHours"
 
 
 CHANNEL = "channel"

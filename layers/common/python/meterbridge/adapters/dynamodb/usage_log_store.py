@@ -15,11 +15,14 @@ from pynamodb.models import Model
 
 from meterbridge.adapters.dynamodb.tables import bind, store_errors
 from meterbridge.domain.events import EPOCH, MICROSECOND
-from meterbridge.domain.partitions import ARRIVAL_BUCKET, Partition, bucket_of, segment_key
+from meterbridge.domain.partitions import (
+    ARRIVAL_BUCKET,
+    LOG_KEPT_FOR,
+    Partition,
+    bucket_of,
+    segment_key,
+)
 from meterbridge.domain.usage_log import SegmentDraft, StoredSegment
-
-KEPT_FOR = timedelta(days=45)
-"""35 days in which an event may arrive, and time to fold and settle what arrived last."""
 
 _BUCKET_FORMAT = "%Y-%m-%dT%H:%M"
 _UNIQUE_BYTES = 10
@@ -49,7 +52,7 @@ class UsageLogStore:
 
     def append(self, drafts: Sequence[SegmentDraft], received_at: datetime) -> None:
         """See UsageLog in ports."""
-        expires_at = received_at + KEPT_FOR
+        expires_at = received_at + LOG_KEPT_FOR
         self._note({draft.partition for draft in drafts}, received_at)
         self._write(
             "segments",
@@ -106,7 +109,7 @@ class UsageLogStore:
                 self._items(
                     _arrivals_key(bucket),
                     f"{_bucket_text(bucket)}#{partition}",
-                    expires_at=received_at + KEPT_FOR,
+                    expires_at=received_at + LOG_KEPT_FOR,
                 )
                 for partition in fresh
             ],
