@@ -122,6 +122,7 @@ def test_everything_received_before_that_moment_is_in_the_hourly_quantities(
 ) -> None:
     world = World(NOW)
     received: list[tuple[datetime, str]] = []
+    cut_short = False
     for name, detail in steps:
         now = world.clock.now()
         if name == "send":
@@ -131,10 +132,12 @@ def test_everything_received_before_that_moment_is_in_the_hourly_quantities(
                 received.append((now, subject))
         elif name == "aggregate":
             world.aggregate()
+            cut_short = False
         elif name == "sweep":
             world.sweep()
+            cut_short = False
         elif name == "killed sweep":
-            world.run_killed(world.sweep, detail)  # type: ignore[arg-type]
+            cut_short |= world.run_killed(world.sweep, detail)  # type: ignore[arg-type]
         else:
             world.clock.advance(timedelta(minutes=detail))  # type: ignore[arg-type]
         found = freshness(world)
@@ -142,7 +145,8 @@ def test_everything_received_before_that_moment_is_in_the_hourly_quantities(
         for subject in SUBJECTS:
             due = sum(1 for at_, who in received if who == subject and at_ < found.counted_through)
             assert counted(world, subject) >= due
-        if counted(world, "acme") + counted(world, "globex") == len(received):
+        # A fold that was killed may have stored its rows and not that it did: that counts as behind.
+        if not cut_short and counted(world, "acme") + counted(world, "globex") == len(received):
             assert found.behind == NOTHING
 
 
