@@ -86,7 +86,7 @@ class Pipeline:
             failure=FAILED,
         )
         self.registry: Any = Fused(
-            self.real_registry, fuse, "agreement", "suspend", "catalog", failure=FAILED
+            self.real_registry, fuse, "agreement", "suspend", "resume", "catalog", failure=FAILED
         )
         self.queue: Any = Fused(FakeSettleQueue(), fuse, "enqueue", failure=FAILED)
         self.kept = KeptFolds()
