@@ -45,6 +45,7 @@ class Deployment:
     seller: Seller
     producer: Seller
     numbers: Iterator[int]
+    marketplace_url: str
 
     def new_buyer(
         self,
@@ -159,7 +160,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         seller = Seller(cloud.api_url, cloud.create_admin_key("e2e"))
         seller.set_up_catalog({each.channel: each.listing for each in clouds.values()})
         producer = Seller(cloud.api_url, seller.ingest_key())
-        yield Deployment(cloud, control, clouds, seller, producer, count(1))
+        yield Deployment(cloud, control, clouds, seller, producer, count(1), marketplace.url)
 
 
 def _requests_of(statement: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,15 @@ def test_usage_older_than_the_window_is_billed_in_the_oldest_hour_still_open() -
     assert written(result) == {"2026-11-23T13": "5"}
 
 
+def test_usage_that_a_later_record_has_made_up_for_lets_no_newer_usage_into_older_hours() -> None:
+    usage = {"2026-11-20T10": "4", "2026-11-24T11": "9"}
+    made_up = final(metering_record(hour=at("2026-11-24T10"), quantity="4"), RecordState.ACCEPTED)
+    result = settled(usage, records=(made_up,))
+    assert written(result) == {"2026-11-24T11": "9"}
+    late = settled({**usage, "2026-11-24T08": "2"}, records=(made_up,))
+    assert written(late) == {"2026-11-24T08": "2", "2026-11-24T11": "9"}
+
+
 def test_late_usage_of_last_month_keeps_its_period_on_a_record_of_this_month() -> None:
     head = LedgerHead("agr_1", 3, OCTOBER, at("2026-11-24T11:20"), at("2026-11-24T10"))
     result = settled(

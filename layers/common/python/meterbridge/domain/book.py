@@ -92,16 +92,15 @@ class Book:
             InvariantError: its allocations do not add up, a defect.
         """
         kind, per_unit = self.dimension.quantity_kind, self.dimension.units_per_quantity
-        source = self.outstanding()
+        outstanding = self.outstanding()
+        due = exact_sum(outstanding.values())
         if not any_usage and self.has_more(policy):
-            # The smaller of what is due up to the hour and what is due at all.
-            so_far = self.outstanding(through=hour)
-            source = min(so_far, source, key=lambda balances: exact_sum(balances.values()))
-        units = units_within(exact_sum(source.values()), policy.step(kind), per_unit)
+            due = min(due, self._due(hour))
+        units = units_within(due, policy.step(kind), per_unit)
         units = min(max(units, ZERO), policy.max_quantity[kind])
         if units == 0 and not (self.agreement.zero_records and policy.zero_allowed):
             return None
-        allocations = _allocate(multiply(units, per_unit), source)
+        allocations = _allocate(multiply(units, per_unit), outstanding)
         self.committed[hour] = allocations
         self.taken.add(hour)
         self._everything = None
@@ -120,6 +119,21 @@ class Book:
             quantity_kind=kind,
             reported_hour_end=wire_end(self.agreement, hour),
         )
+
+    def _due(self, hour: datetime) -> Decimal:
+        """What is due up to an hour and made up for nowhere.
+
+        What an hour was over-reported by stands for the oldest usage that is not reported: were it
+        billed again, the usage of newer hours would get into older ones.
+        """
+        changes = dict(self.metered)
+        for reported, allocations in self.committed.items():
+            change = subtract(changes.get(reported, ZERO), exact_sum(allocations.values()))
+            changes[reported] = change
+        due = [amount for amount in self.opening.values() if amount > 0]
+        due += [change for at, change in changes.items() if change > 0 and at <= hour]
+        made_up = [each for each in (*self.opening.values(), *changes.values()) if each < 0]
+        return max(exact_sum((*due, *made_up)), ZERO)
 
     def has_more(self, policy: MarketplacePolicy) -> bool:
         """Whether something whole is still to be billed."""
