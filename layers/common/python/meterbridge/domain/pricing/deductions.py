@@ -22,6 +22,8 @@ def cover_trial_amount(at: HourContext, progress: Progress, usage: Sequence[Line
     if trial is None or trial.kind is not TrialKind.AMOUNT or not at.trial_open:
         return
     change = left_of(usage)
+    if not change:
+        return
     offered = progress.trial_offered.get("", ZERO)
     progress.trial_offered[""] = exact_sum((offered, change))
     take(usage, newly_taken(offered, change, trial.amount), _note_trial)
@@ -48,8 +50,7 @@ def _apply(discount: Discount, progress: Progress, lines: Sequence[Line]) -> Non
         share = multiply(discount.percent, PERCENT)
         for line in lines:
             take([line], multiply(line.left, share), note)
-    if discount.amount is not None:
-        change = left_of(lines)
+    if discount.amount is not None and (change := left_of(lines)):
         offered = progress.discounted.get(discount.id, ZERO)
         progress.discounted[discount.id] = exact_sum((offered, change))
         take(lines, newly_taken(offered, change, discount.amount), note)

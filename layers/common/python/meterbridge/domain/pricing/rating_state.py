@@ -136,6 +136,6 @@ def _texts(value: Any) -> Any:
         return plain(value)
     if isinstance(value, dict):
         return {key: _texts(each) for key, each in sorted(value.items())}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_texts(each) for each in value]
     return value
