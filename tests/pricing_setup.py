@@ -12,6 +12,7 @@ from meterbridge.domain.money import exact_sum
 from meterbridge.domain.pricing.advance import advance
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms, TermsVersion
 from meterbridge.domain.pricing.cycles import BilledSpan
+from meterbridge.domain.pricing.faults import Fault
 from meterbridge.domain.pricing.models import PerUnit, PriceModel
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension
 from meterbridge.domain.pricing.rated import MeteredHour, RatedCharge, RatedHour
@@ -79,3 +80,8 @@ def by_hour(rated: Iterable[RatedHour], field: str = "net", code: str = "") -> d
     """A field by hour as "11-24T10", hours of zero left out."""
     found = {hour.hour.strftime("%m-%dT%H"): total([hour], field, code) for hour in rated}
     return {hour: value for hour, value in found.items() if value}
+
+
+def faults_at(faults: Iterable[Fault]) -> set[tuple[str, str]]:
+    """Faults as (pointer, code)."""
+    return {(fault.pointer, fault.code) for fault in faults}

@@ -287,12 +287,15 @@ def undated_agreements(draw: st.DrawFn) -> AgreementTerms:
     kind = draw(st.sampled_from([CycleKind.CALENDAR_MONTH, CycleKind.ANNIVERSARY]))
     everything = st.just(frozenset[str]())
     off = draw(st.lists(percents | amounts(80).map(lambda amount: (amount,)), max_size=2))
+    priced = tuple(draw(dimensions(code, cycle_increments)) for code in CODES)
+    # A free quantity of groups with prices of their own is no valid term, for just this reason.
+    by_group = isinstance(priced[0].price, Dimensional)
     plan = PlanTerms(
         currency="USD",
         cycle=kind,
-        dimensions=tuple(draw(dimensions(code, cycle_increments)) for code in CODES),
+        dimensions=priced,
         fees=tuple({fee.code: fee for fee in draw(st.lists(fees, max_size=3))}.values()),
-        trial=draw(st.none() | quantity_trials | amount_trials),
+        trial=draw(st.none() | amount_trials | (st.none() if by_group else quantity_trials)),
         discounts=tuple(
             Discount(f"off{number}", amount=given[0])
             if isinstance(given, tuple)

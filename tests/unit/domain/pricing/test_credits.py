@@ -170,3 +170,9 @@ def test_a_plans_credits_come_once_with_the_agreement_even_over_a_ramp() -> None
         ("11-01T00", "welcome"),
         ("12-01T00", "more"),
     ]
+
+
+def test_the_first_credits_are_bought_when_the_free_days_are_over() -> None:
+    trial = FreeTrial(TrialKind.DAYS, days=1)
+    rated = rate(terms(plan(top_up=TopUp(D(20)), trial=trial)))
+    assert by_hour(rated) == {"11-02T00": D(20)}

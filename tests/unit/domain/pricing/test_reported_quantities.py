@@ -11,6 +11,12 @@ from meterbridge.domain.errors import NotFoundError
 from meterbridge.domain.money import exact_sum
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import Grant
+from meterbridge.domain.pricing.channel_reporting import (
+    ChannelReporting,
+    ReportedDimension,
+    ReportingMode,
+    Source,
+)
 from meterbridge.domain.pricing.models import (
     Dimensional,
     GroupPrice,
@@ -19,15 +25,11 @@ from meterbridge.domain.pricing.models import (
     WaterfallStep,
 )
 from meterbridge.domain.pricing.plan_terms import (
-    ChannelReporting,
     Discount,
     Entitlement,
     FreeTrial,
     MinimumCharge,
     PlanTerms,
-    ReportedDimension,
-    ReportingMode,
-    Source,
     SubscriptionFee,
     TrialKind,
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
-from builders import at
-from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms, Grant, SeatChange
+from meterbridge.domain.pricing.channel_reporting import (
+    ChannelReporting,
+    ReportedDimension,
+    ReportingMode,
+    Source,
+)
 from meterbridge.domain.pricing.cycles import BilledSpan, CycleKind
-from meterbridge.domain.pricing.faults import Fault
 from meterbridge.domain.pricing.increments import Increment
 from meterbridge.domain.pricing.models import (
     Dimensional,
@@ -23,14 +24,7 @@ from meterbridge.domain.pricing.models import (
     Waterfall,
     WaterfallStep,
 )
-from meterbridge.domain.pricing.overrides import (
-    DimensionOverride,
-    Overrides,
-    overridden,
-    override_faults,
-)
 from meterbridge.domain.pricing.plan_terms import (
-    ChannelReporting,
     Commitment,
     CreditRule,
     Discount,
@@ -39,11 +33,8 @@ from meterbridge.domain.pricing.plan_terms import (
     MinimumCharge,
     PlanTerms,
     PricedDimension,
-    ReportedDimension,
-    ReportingMode,
     Rollover,
     SeatFee,
-    Source,
     SpendCap,
     SubscriptionFee,
     TopUp,
@@ -57,17 +48,13 @@ from meterbridge.domain.pricing.tiers import (
     Volume,
 )
 from meterbridge.domain.pricing.validation import validate, validate_agreement
-from pricing_setup import START, D, by_hour, plan, priced, rate, terms, used
-
-
-def where(faults: Iterable[Fault]) -> set[tuple[str, str]]:
-    return {(fault.pointer, fault.code) for fault in faults}
+from pricing_setup import START, D, faults_at, plan, priced, terms
 
 
 def faults_of(price: PriceModel, **changes: object) -> set[tuple[str, str]]:
     dimension = PricedDimension("api", "mtr", price, **changes)  # type: ignore[arg-type]
     prefix = "/dimensions/0"
-    return {(at.removeprefix(prefix), code) for at, code in where(validate(plan(dimension)))}
+    return {(at.removeprefix(prefix), code) for at, code in faults_at(validate(plan(dimension)))}
 
 
 @pytest.mark.parametrize(
@@ -153,12 +140,15 @@ def test_a_plans_faults_are_all_told_at_once() -> None:
         ),
         minimum=MinimumCharge(D(0)),
         commitment=Commitment(D(10), cycles=0),
-        credits=(CreditRule("c", D(0), codes=frozenset({"top_up"}), rollover=Rollover(D(-1), 0)),),
+        credits=(
+            CreditRule("c:", D(0), codes=frozenset({"top_up"}), rollover=Rollover(D(-1), 0)),
+            CreditRule("top_up", D(1)),
+        ),
         top_up=TopUp(D(10), threshold=D(1), lasts_days=0),
         spend_cap=SpendCap(D(0), thresholds=(D(0),)),
         credit_thresholds=(D(90), D(80)),
     )
-    assert where(validate(bad)) == {
+    assert faults_at(validate(bad)) == {
         ("/currency", "unknown_currency"),
         ("/dimensions/1/code", "repeated"),
         ("/dimensions/1/meter_id", "missing"),
@@ -176,6 +166,8 @@ def test_a_plans_faults_are_all_told_at_once() -> None:
         ("/commitment/cycles", "not_positive"),
         ("/credits/0/amount", "not_positive"),
         ("/credits/0/codes", "unknown_code"),
+        ("/credits/0/id", "colon"),
+        ("/credits/1/id", "repeated"),
         ("/credits/0/rollover", "never_expires"),
         ("/credits/0/rollover/cap", "negative"),
         ("/credits/0/rollover/cycles", "not_positive"),
@@ -245,7 +237,7 @@ MANY = tuple(native(f"d{number}", Source("api")) for number in range(9))
 def test_what_a_channel_cannot_report_is_a_fault(
     given: PlanTerms, faults: set[tuple[str, str]]
 ) -> None:
-    found = {(at.removeprefix("/reporting/0"), code) for at, code in where(validate(given))}
+    found = {(at.removeprefix("/reporting/0"), code) for at, code in faults_at(validate(given))}
     assert found == faults
 
 
@@ -262,12 +254,12 @@ def test_only_aws_has_trials_of_its_own(
     channel: Channel, days: int, faults: set[tuple[str, str]]
 ) -> None:
     trial = FreeTrial(TrialKind.DAYS, days=days, native=True)
-    assert where(validate(plan(trial=trial, **reporting(channel, native())))) == faults
+    assert faults_at(validate(plan(trial=trial, **reporting(channel, native())))) == faults
 
 
 def test_usage_is_metered_in_us_dollars() -> None:
     euros = PlanTerms("EUR", dimensions=plan().dimensions, **reporting(Channel.AZURE, native()))  # type: ignore[arg-type]
-    assert where(validate(euros)) == {("/currency", "channel_currency")}
+    assert faults_at(validate(euros)) == {("/currency", "channel_currency")}
 
 
 def test_an_agreements_faults_are_all_told_at_once() -> None:
@@ -283,7 +275,7 @@ def test_an_agreements_faults_are_all_told_at_once() -> None:
             "chairs": (SeatChange(START, D(1)),),
         },
     )
-    assert where(validate_agreement(given)) == {
+    assert faults_at(validate_agreement(given)) == {
         ("/versions/1", "other_cycle_or_currency"),
         ("/versions/2/starts_at", "versions_order"),
         ("/versions/2/starts_at", "not_a_cycles_start"),
@@ -295,42 +287,6 @@ def test_an_agreements_faults_are_all_told_at_once() -> None:
         ("/seats/seats/1/at", "order"),
         ("/seats/chairs", "unknown_code"),
     }
-    assert where(validate_agreement(AgreementTerms(BilledSpan.since(START), ()))) == {
+    assert faults_at(validate_agreement(AgreementTerms(BilledSpan.since(START), ()))) == {
         ("/versions", "missing")
-    }
-
-
-def test_an_override_changes_prices_included_quantity_and_discounts() -> None:
-    half = Graduated((Tier(D(5), D(1)), Tier(None, D("0.5"))))
-    deal = Overrides(
-        (DimensionOverride("api", half, D(10)),),
-        (Discount("deal", percent=D(50), ends_at=at("2026-11-20T00")),),
-    )
-    given = terms(overridden(plan(TIERED), deal))
-    rated = rate(given, used("2026-11-03T10", api=17), used("2026-11-20T00", api=2))
-    assert by_hour(rated) == {"11-03T10": D(3), "11-20T00": D(1)}  # (5 + 2 x 0.5) / 2; 2 x 0.5
-
-
-@pytest.mark.parametrize(
-    ("price", "fault"),
-    [
-        (Volume((Tier(D(5), D(2)), Tier(None, D(1)))), "/dimensions/0/price"),
-        (Graduated((Tier(D(6), D(2)), Tier(None, D(1)))), "/dimensions/0/price"),
-        (Graduated((Tier(None, D(1)),)), "/dimensions/0/price"),
-    ],
-)
-def test_an_override_never_changes_a_structure(price: PriceModel, fault: str) -> None:
-    overrides = Overrides((DimensionOverride("api", price),))
-    assert where(override_faults(plan(TIERED), overrides)) == {(fault, "other_structure")}
-    with pytest.raises(InvalidInputError):
-        overridden(plan(TIERED), overrides)
-
-
-def test_an_override_names_a_dimension_of_the_plan_once() -> None:
-    overrides = Overrides(
-        (DimensionOverride("no"), DimensionOverride("api"), DimensionOverride("api"))
-    )
-    assert where(override_faults(plan(TIERED), overrides)) == {
-        ("/dimensions/0/code", "unknown_code"),
-        ("/dimensions/2/code", "repeated"),
     }

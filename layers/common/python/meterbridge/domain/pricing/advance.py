@@ -3,7 +3,8 @@
 The order is fixed: quantity → increment → included → free trial → price model → discounts →
 minimum and commitment → prepaid credits → spend cap → net charge. Two runs equal one run over
 both their hours, from whatever state the second resumes; usage that comes late is rated by
-running again from a state before its hour, as if it had come in time.
+running again from a state before its hour, as if it had come in time. So is a change of the terms that
+reaches back: a grant or seats of an hour that the state has passed, or an end in it.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def _next_due(terms: AgreementTerms, progress: Progress) -> datetime | None:
     if done is None:
         return span.first_hour
     cycle = terms.cycle(done)
+    trial_end = terms.trial_end(terms.plan_of(cycle))
     found = [cycle.end, span.last_of(cycle)]
+    found += [_ceiling(trial_end)] if trial_end is not None else []
     found += [hour_of(grant.effective_at) for grant in terms.grants]
     found += [_ceiling(held.expires_at) for held in progress.grants if held.expires_at]
     found += [hour_of(change.at) for changes in terms.seats.values() for change in changes]

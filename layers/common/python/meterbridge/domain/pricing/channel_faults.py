@@ -9,6 +9,12 @@ from decimal import Decimal
 
 from meterbridge.domain.money import Rounding, to_increment
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.pricing.channel_reporting import (
+    ChannelReporting,
+    ReportedDimension,
+    ReportingMode,
+    Source,
+)
 from meterbridge.domain.pricing.faults import Fault, amount_faults, code_faults, repeat_faults
 from meterbridge.domain.pricing.models import (
     Dimensional,
@@ -17,14 +23,7 @@ from meterbridge.domain.pricing.models import (
     Waterfall,
     model_of,
 )
-from meterbridge.domain.pricing.plan_terms import (
-    ChannelReporting,
-    PlanTerms,
-    ReportedDimension,
-    ReportingMode,
-    Source,
-    TrialKind,
-)
+from meterbridge.domain.pricing.plan_terms import PlanTerms, TrialKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -72,3 +72,11 @@ def repeat_faults(pointers: Iterable[tuple[str, str]], what: str) -> Iterator[Fa
         elif name in seen:
             yield Fault(pointer, "repeated", f"the {what} {name!r} is taken")
         seen.add(name)
+
+
+def grant_id_faults(pointer: str, grant_id: str, taken: Container[str]) -> Iterator[Fault]:
+    """An id that could be mistaken for another grant's: rating makes ids with a colon."""
+    if ":" in grant_id:
+        yield Fault(pointer, "colon", "an id must not hold a colon")
+    if grant_id in taken:
+        yield Fault(pointer, "repeated", f"the id {grant_id!r} is taken")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
+from meterbridge.domain.money import ZERO, exact_sum, multiply, plain, subtract
 from meterbridge.domain.pricing.charges import NOTHING, Charge
 from meterbridge.domain.pricing.pools import spread
 from meterbridge.domain.pricing.rated import (
@@ -146,7 +146,7 @@ class Progress:
     ) -> None:
         """Tell of the thresholds that `used` has reached and that were not told of yet."""
         for percent in percents:
-            key = f"{watched}/{percent}/{code}"
+            key = f"{watched}/{plain(percent)}/{code}"
             if multiply(used, HUNDRED) >= multiply(percent, limit) and key not in self._told:
                 self._told.add(key)
                 self.passed.append(ThresholdPassed(watched, code, percent, used, limit))

@@ -10,13 +10,13 @@ from meterbridge.domain.errors import NotFoundError
 from meterbridge.domain.money import ZERO, exact_sum
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
-from meterbridge.domain.pricing.plan_terms import (
+from meterbridge.domain.pricing.channel_reporting import (
     ChannelReporting,
-    PlanTerms,
     ReportedDimension,
     ReportingMode,
     Source,
 )
+from meterbridge.domain.pricing.plan_terms import PlanTerms
 from meterbridge.domain.pricing.rated import RatedCharge, RatedHour
 
 

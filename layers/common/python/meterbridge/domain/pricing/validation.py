@@ -13,6 +13,7 @@ from meterbridge.domain.pricing.faults import (
     amount_faults,
     code_faults,
     count_faults,
+    grant_id_faults,
     percent_faults,
     price_faults,
     repeat_faults,
@@ -124,6 +125,8 @@ def _credit_faults(plan: PlanTerms) -> Iterator[Fault]:
     payable = [code for code in plan.codes() if plan.top_up is None or code != plan.top_up.code]
     for number, rule in enumerate(plan.credits):
         at = f"/credits/{number}"
+        bought = [] if plan.top_up is None else [plan.top_up.code]
+        yield from grant_id_faults(f"{at}/id", rule.id, bought)
         yield from amount_faults(f"{at}/amount", rule.amount)
         yield from count_faults(f"{at}/lasts_cycles", rule.lasts_cycles)
         yield from code_faults(f"{at}/codes", rule.codes, payable)
@@ -157,9 +160,11 @@ def _agreement_faults(terms: AgreementTerms) -> Iterator[Fault]:
                 detail = f"cycles begin at {cycle.start.isoformat()} and {cycle.end.isoformat()}"
                 yield Fault(f"{at}/starts_at", "not_a_cycles_start", detail)
     known = {code for version in terms.versions for code in version.plan.codes()}
+    taken = {rule.id for version in terms.versions for rule in version.plan.credits}
     yield from repeat_faults([(f"/grants/{n}/id", e.id) for n, e in enumerate(terms.grants)], "id")
     for number, grant in enumerate(terms.grants):
         at = f"/grants/{number}"
+        yield from grant_id_faults(f"{at}/id", grant.id, taken)
         yield from amount_faults(f"{at}/amount", grant.amount)
         yield from code_faults(f"{at}/codes", grant.codes, known)
         if grant.expires_at is not None and grant.expires_at <= grant.effective_at:
