@@ -133,8 +133,8 @@ def test_nothing_is_topped_up_in_free_days_beyond_the_cap_or_in_the_last_hour() 
         used("2026-11-03T10", api=200),
         used("2026-11-09T23", api=3),
     )
-    # 200 would need eleven; the cap has room for two; of the 160 left it lets 10 be billed.
-    assert by_hour(rated, code="top_up") == {"11-03T10": D(40)}
+    # 20 pay for part of the 200; of the cap 30 are left: 20 more credits, and 10 billed.
+    assert by_hour(rated, code="top_up") == {"11-02T00": D(20), "11-03T10": D(20)}
     assert by_hour(rated, code="api") == {"11-03T10": D(10)}
     assert total(rated, "over_cap") == D(153)
 
