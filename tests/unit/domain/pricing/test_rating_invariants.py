@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,10 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterbridge.domain.money import exact_sum
+from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.advance import advance
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
+from meterbridge.domain.pricing.channel_reporting import (
+    ChannelReporting,
+    ReportedDimension,
+    ReportingMode,
+    Source,
+)
 from meterbridge.domain.pricing.rated import MeteredHour, MovementKind, RatedHour
 from meterbridge.domain.pricing.rating_state import RatingState
+from meterbridge.domain.pricing.reported import reported_quantities
 from meterbridge.domain.windows import hours_between
 from pricing_setup import START, total
 from pricing_strategies import HOURS, agreements, usage
@@ -154,3 +163,26 @@ def test_no_cycle_costs_more_than_its_spend_cap(
         spend[hour.cycle.start] += hour.net.amount
         cap = terms.plan_of(hour.cycle).spend_cap
         assert cap is None or spend[hour.cycle.start] <= cap.amount
+
+
+@given(cases())
+@settings(max_examples=60)
+def test_what_is_reported_in_currency_is_every_net_charge(
+    case: tuple[AgreementTerms, list[MeteredHour]],
+) -> None:
+    terms, hours = case
+    versions = []
+    for version in terms.versions:
+        codes = version.plan.codes()
+        dimensions = [
+            ReportedDimension(name, ReportingMode.CURRENCY, tuple(map(Source, part)))
+            for name, part in (("even", codes[::2]), ("odd", codes[1::2]))
+        ]
+        plan = replace(
+            version.plan, reporting=(ChannelReporting(Channel.AZURE, tuple(dimensions)),)
+        )
+        versions.append(replace(version, plan=plan))
+    reported_terms = replace(terms, versions=tuple(versions))
+    _, rated = advance(reported_terms, NEW, hours, through=THROUGH)
+    reported = reported_quantities(reported_terms, Channel.AZURE, rated)
+    assert exact_sum(q for by_hour in reported.values() for q in by_hour.values()) == total(rated)

@@ -275,7 +275,7 @@ def test_an_agreements_faults_are_all_told_at_once() -> None:
             "chairs": (SeatChange(START, D(1)),),
         },
     )
-    assert faults_at(validate_agreement(given)) == {
+    assert faults_at(validate_agreement(given, Channel.MANUAL)) == {
         ("/versions/1", "other_cycle_or_currency"),
         ("/versions/2/starts_at", "versions_order"),
         ("/versions/2/starts_at", "not_a_cycles_start"),
@@ -286,7 +286,26 @@ def test_an_agreements_faults_are_all_told_at_once() -> None:
         ("/seats/seats/1/seats", "negative"),
         ("/seats/seats/1/at", "order"),
         ("/seats/chairs", "unknown_code"),
+        ("/versions/0", "not_reported"),
+        ("/versions/1", "not_reported"),
+        ("/versions/2", "not_reported"),
     }
-    assert faults_at(validate_agreement(AgreementTerms(BilledSpan.since(START), ()))) == {
-        ("/versions", "missing")
-    }
+    assert faults_at(
+        validate_agreement(AgreementTerms(BilledSpan.since(START), ()), Channel.AWS)
+    ) == {("/versions", "missing")}
+
+
+def test_a_grant_cannot_pay_for_what_a_marketplace_charges_by_its_own_price() -> None:
+    both = plan(
+        priced(PerUnit(D(1))),
+        priced(PerUnit(D(1)), "gpu"),
+        **reporting(
+            Channel.AWS,
+            native(),
+            ReportedDimension("money", ReportingMode.CURRENCY, (Source("gpu"),), D("0.01")),
+        ),
+    )
+    assert validate(both) == ()
+    grants = (Grant("all", D(1), START), Grant("gpu", D(1), START, codes=frozenset({"gpu"})))
+    given = terms(both, grants=grants)
+    assert faults_at(validate_agreement(given, Channel.AWS)) == {("/grants/0", "not_native")}

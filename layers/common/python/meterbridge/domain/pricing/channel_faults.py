@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from meterbridge.domain.money import Rounding, to_increment
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.channel_reporting import (
     ChannelReporting,
     ReportedDimension,
@@ -62,6 +63,23 @@ def channel_faults(plan: PlanTerms) -> Iterator[Fault]:
         for place, dimension in enumerate(reporting.dimensions):
             yield from _dimension_faults(f"{at}/dimensions/{place}", plan, dimension)
         yield from _coverage_faults(at, plan, reporting)
+
+
+def grant_faults(plan: PlanTerms, channel: Channel, grants: Sequence[Grant]) -> Iterator[Fault]:
+    """Grants that would pay for what the channel charges by a price of its own."""
+    sources = [
+        source
+        for reporting in plan.reporting
+        if reporting.channel is channel
+        for dimension in reporting.dimensions
+        if dimension.mode is ReportingMode.NATIVE
+        for source in dimension.sources
+    ]
+    for number, grant in enumerate(grants):
+        paid = sorted({source.code for source in sources if _touches(grant.codes, source)})
+        if paid:
+            detail = f"{channel} charges {', '.join(paid)} by its own price, whatever is granted"
+            yield Fault(f"/grants/{number}", "not_native", detail)
 
 
 def _limit_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iterator[Fault]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meterbridge.domain.money import CURRENCY_EXPONENTS
+from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
-from meterbridge.domain.pricing.channel_faults import channel_faults
+from meterbridge.domain.pricing.channel_faults import channel_faults, grant_faults
 from meterbridge.domain.pricing.cycles import cycle_of
 from meterbridge.domain.pricing.faults import (
     Fault,
@@ -29,9 +30,23 @@ def validate(plan: PlanTerms) -> tuple[Fault, ...]:
     return tuple(_plan_faults(plan))
 
 
-def validate_agreement(terms: AgreementTerms) -> tuple[Fault, ...]:
-    """All that is wrong with an agreement's own terms; its plans are validated by themselves."""
-    return tuple(_agreement_faults(terms))
+def validate_agreement(terms: AgreementTerms, channel: Channel) -> tuple[Fault, ...]:
+    """All that is wrong with an agreement's own terms; its plans are validated by themselves.
+
+    Args:
+        channel: through which it is billed.
+    """
+    return (*_agreement_faults(terms), *_reporting_faults(terms, channel))
+
+
+def _reporting_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault]:
+    found: dict[Fault, None] = {}
+    for number, version in enumerate(terms.versions):
+        if all(reporting.channel is not channel for reporting in version.plan.reporting):
+            detail = f"the plan does not say how it is reported to {channel}"
+            found[Fault(f"/versions/{number}", "not_reported", detail)] = None
+        found |= dict.fromkeys(grant_faults(version.plan, channel, terms.grants))
+    yield from found
 
 
 def _plan_faults(plan: PlanTerms) -> Iterator[Fault]:
