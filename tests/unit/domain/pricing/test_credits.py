@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builders import at
+from meterbridge.domain.pricing.advance import advance
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.models import PerUnit
 from meterbridge.domain.pricing.plan_terms import (
@@ -18,6 +19,7 @@ from meterbridge.domain.pricing.plan_terms import (
     TrialKind,
 )
 from meterbridge.domain.pricing.rated import MovementKind, RatedHour, Watched
+from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.pricing.tiers import Tier, Volume
 from pricing_setup import START, D, by_hour, charges, plan, priced, rate, terms, total, used
 
@@ -176,3 +178,15 @@ def test_the_first_credits_are_bought_when_the_free_days_are_over() -> None:
     trial = FreeTrial(TrialKind.DAYS, days=1)
     rated = rate(terms(plan(top_up=TopUp(D(20)), trial=trial)))
     assert by_hour(rated) == {"11-02T00": D(20)}
+
+
+def test_what_is_left_expires_by_itself_and_what_is_used_up_is_let_go_with_the_cycle() -> None:
+    expiring = Grant("g", D(100), START, at("2026-11-03T12:01:00"))
+    used_up = Grant("h", D(10), START, priority=1, codes=frozenset({"api"}))
+    given = terms(plan(), grants=(expiring, used_up))
+    hours = [used("2026-11-02T10", api=30), used("2026-11-03T20", api=10)]
+    assert moved(rate(given, hours[0]))[-1] == ("11-03T13", MovementKind.EXPIRED, "g", D(70))
+    november, _ = advance(given, RatingState(), hours, through=at("2026-11-30T23"))
+    december, _ = advance(given, november, [], through=at("2026-12-01T00"))
+    assert [held.id for held in november.grants] == ["h"]
+    assert december.grants == ()

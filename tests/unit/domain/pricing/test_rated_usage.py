@@ -146,6 +146,17 @@ def test_a_percentage_takes_a_fixed_part_for_each_event() -> None:
     assert by_hour(rated) == {"11-03T10": D("11.6"), "11-03T11": D("18.9")}
 
 
+def test_events_of_free_days_have_no_fixed_part() -> None:
+    trial = FreeTrial(TrialKind.DAYS, days=1)
+    given = terms(plan(priced(Percentage(D(1), D(2), free_events=D(3)), "pay"), trial=trial))
+    rated = rate(
+        given,
+        used("2026-11-01T10", pay=100, pay_events=3),
+        used("2026-11-02T00", pay=100, pay_events=4),
+    )
+    assert by_hour(rated) == {"11-02T00": D(3)}  # 1 % of 100, and the fourth event
+
+
 def test_a_flat_amount_is_charged_once_a_cycle_with_its_usage_or_always() -> None:
     given = terms(plan(priced(Flat(D(9)), "used"), priced(Flat(D(7), always=True), "always")))
     rated = rate(

@@ -18,7 +18,7 @@ from meterbridge.domain.pricing.charges import Charge, Rule, priced
 from meterbridge.domain.pricing.cycles import cycle_at
 from meterbridge.domain.pricing.hour_context import HourContext
 from meterbridge.domain.pricing.plan_terms import CreditRule, Recurrence
-from meterbridge.domain.pricing.pools import newly_taken, taken
+from meterbridge.domain.pricing.pools import newly_taken
 from meterbridge.domain.pricing.progress import Line, Progress, left_of, take
 from meterbridge.domain.pricing.rated import CreditMovement, MovementKind, Watched
 from meterbridge.domain.pricing.rating_state import HeldGrant
@@ -63,8 +63,9 @@ def top_up(at: HourContext, progress: Progress, lines: Sequence[Line]) -> list[L
         return []
     count = exact_sum((whole_count(short, rule.amount), Decimal(1)))
     if at.plan.spend_cap is not None:
-        cap = at.plan.spend_cap.amount
-        room = subtract(cap, taken(progress.spend, cap))
+        # What the hour itself gives back makes room now, not in the next hour.
+        spend = exact_sum((progress.spend, min(left_of(lines), ZERO)))
+        room = max(subtract(at.plan.spend_cap.amount, spend), ZERO)
         count = min(count, whole_count(room, rule.amount))
     if count == 0:
         return []
