@@ -21,6 +21,7 @@ DATA = {
     ("domain/agreements.py", "GcpBuyerReference"),
     ("domain/agreements.py", ""),
     ("domain/policy.py", ""),
+    ("domain/pricing/channel_faults.py", ""),
 }
 """Where a marketplace may be named: whose words a buyer's reference is in, and whose rules these are."""
 
