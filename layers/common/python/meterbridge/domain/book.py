@@ -77,7 +77,7 @@ class Book:
         for hour, allocations in self.committed.items():
             if through is None or hour <= through:
                 for period, quantity in allocations.items():
-                    parts.setdefault(period, []).append(-quantity)
+                    parts.setdefault(period, []).append(quantity.copy_negate())
         return {period: exact_sum(amounts) for period, amounts in sorted(parts.items())}
 
     def write_record(

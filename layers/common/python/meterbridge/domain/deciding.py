@@ -285,7 +285,7 @@ def _carried(head: LedgerHead, code: str, released: Balances) -> dict[BillingPer
 
 def _difference(left: Balances, right: Balances) -> dict[BillingPeriod, Decimal]:
     """left − right, where that is not zero."""
-    return _added(left, {period: -amount for period, amount in right.items()})
+    return _added(left, {period: amount.copy_negate() for period, amount in right.items()})
 
 
 def _added(left: Balances, right: Balances) -> dict[BillingPeriod, Decimal]:
