@@ -44,7 +44,7 @@ from meterbridge.domain.term import closed_hours, owned_hours, wire_end, wire_mo
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 
 
-class Standing(StrEnum):
+class RecordStanding(StrEnum):
     """Where a record stands for a person; see the table."""
 
     IN_DOUBT = "in_doubt"
@@ -57,28 +57,36 @@ class Standing(StrEnum):
     WRITTEN_OFF = "written_off"
 
 
-_FITTING: Mapping[DecisionAction, frozenset[Standing]] = {
-    DecisionAction.RETRY: frozenset({Standing.IN_DOUBT, Standing.HELD}),
-    DecisionAction.CONFIRM: frozenset({Standing.IN_DOUBT}),
-    DecisionAction.WRITE_OFF: frozenset({Standing.IN_DOUBT, Standing.HELD, Standing.RELEASED}),
-    DecisionAction.RE_DATE: frozenset({Standing.HELD, Standing.RELEASED}),
+_FITTING: Mapping[DecisionAction, frozenset[RecordStanding]] = {
+    DecisionAction.RETRY: frozenset({RecordStanding.IN_DOUBT, RecordStanding.HELD}),
+    DecisionAction.CONFIRM: frozenset({RecordStanding.IN_DOUBT}),
+    DecisionAction.WRITE_OFF: frozenset(
+        {RecordStanding.IN_DOUBT, RecordStanding.HELD, RecordStanding.RELEASED}
+    ),
+    DecisionAction.RE_DATE: frozenset({RecordStanding.HELD, RecordStanding.RELEASED}),
 }
 
-_REFUSALS: Mapping[Standing, tuple[str, str]] = {
-    Standing.IN_DOUBT: (
+_REFUSALS: Mapping[RecordStanding, tuple[str, str]] = {
+    RecordStanding.IN_DOUBT: (
         "record_in_doubt",
         "the marketplace may have booked it: find out, then retry or confirm",
     ),
-    Standing.HELD: ("record_not_booked", "the marketplace is known not to have booked it"),
-    Standing.RELEASED: ("record_released", "the next settlement bills it again by itself"),
-    Standing.IN_FLIGHT: ("record_in_flight", "it has no result yet and may still be accepted"),
-    Standing.ACCEPTED: ("record_accepted", "the marketplace accepted it"),
-    Standing.ADOPTED: ("record_adopted", "the marketplace's own figure is known and taken over"),
-    Standing.TAKEN_BACK: (
+    RecordStanding.HELD: ("record_not_booked", "the marketplace is known not to have booked it"),
+    RecordStanding.RELEASED: ("record_released", "the next settlement bills it again by itself"),
+    RecordStanding.IN_FLIGHT: (
+        "record_in_flight",
+        "it has no result yet and may still be accepted",
+    ),
+    RecordStanding.ACCEPTED: ("record_accepted", "the marketplace accepted it"),
+    RecordStanding.ADOPTED: (
+        "record_adopted",
+        "the marketplace's own figure is known and taken over",
+    ),
+    RecordStanding.TAKEN_BACK: (
         "record_taken_back",
         "its quantity was taken back and bills itself again",
     ),
-    Standing.WRITTEN_OFF: ("record_written_off", "it was written off, which is for ever"),
+    RecordStanding.WRITTEN_OFF: ("record_written_off", "it was written off, which is for ever"),
 }
 
 
@@ -119,26 +127,32 @@ class DecisionEffect:
     new_record: MeteringRecord | None = None
 
 
-def standing_of(record: MeteringRecord, agreement: Agreement, head: LedgerHead | None) -> Standing:
+def standing_of(
+    record: MeteringRecord, agreement: Agreement, head: LedgerHead | None
+) -> RecordStanding:
     """Where a record stands for a person."""
     if record.state in OPEN_STATES:
-        return Standing.IN_FLIGHT
+        return RecordStanding.IN_FLIGHT
     if record.state is RecordState.ACCEPTED:
-        return Standing.ACCEPTED
+        return RecordStanding.ACCEPTED
     if record.state is RecordState.WRITTEN_OFF:
-        return Standing.WRITTEN_OFF
+        return RecordStanding.WRITTEN_OFF
     if record.state is RecordState.CONFLICTED:
-        return Standing.ADOPTED if record.told_another else Standing.IN_DOUBT
+        return RecordStanding.ADOPTED if record.told_another else RecordStanding.IN_DOUBT
     if record.absorbed:
-        return Standing.TAKEN_BACK
+        return RecordStanding.TAKEN_BACK
     never_read_again = head is not None and is_sealed(record, head)
-    return Standing.HELD if is_held(record, agreement) or never_read_again else Standing.RELEASED
+    return (
+        RecordStanding.HELD
+        if is_held(record, agreement) or never_read_again
+        else RecordStanding.RELEASED
+    )
 
 
-def awaits_person(record: MeteringRecord, standing: Standing) -> bool:
+def awaits_person(record: MeteringRecord, standing: RecordStanding) -> bool:
     """Whether nothing goes on with it by itself, or what goes on is not what was meant."""
-    rejected = standing is Standing.RELEASED and record.state is RecordState.REJECTED
-    return rejected or standing in (Standing.IN_DOUBT, Standing.HELD)
+    rejected = standing is RecordStanding.RELEASED and record.state is RecordState.REJECTED
+    return rejected or standing in (RecordStanding.IN_DOUBT, RecordStanding.HELD)
 
 
 def is_sealed(record: MeteringRecord, head: LedgerHead) -> bool:
@@ -156,8 +170,8 @@ def decide(decision: Decision, case: Case) -> DecisionEffect:
     standing = standing_of(case.record, case.agreement, case.head)
     if standing not in _FITTING[decision.action]:
         code, why = _REFUSALS[standing]
-        if decision.action is DecisionAction.CONFIRM and standing is Standing.RELEASED:
-            code, why = _REFUSALS[Standing.HELD]
+        if decision.action is DecisionAction.CONFIRM and standing is RecordStanding.RELEASED:
+            code, why = _REFUSALS[RecordStanding.HELD]
         raise RefusedDecisionError(code, f"{case.record.key} is {case.record.state}: {why}")
     decided = replace(case.record, decision=decision)
     match decision.action:
