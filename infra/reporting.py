@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.accepted_findings import accept
+from infra.config import DeploymentConfig
 from infra.queues import ServiceQueue
 from infra.schedule import Schedule
 from infra.service_function import Platform, ServiceFunction
@@ -19,19 +22,15 @@ class Reporting(Construct):
     """Submits pending metering records to one marketplace; a subclass lets it in there.
 
     Attributes:
+        marketplace: as the function's folder ends: ``aws``.
         function: ``functions/report_usage_<marketplace>``.
         lost_wake_ups: invocations that failed every time.
     """
 
+    marketplace: ClassVar[str]
+
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        platform: Platform,
-        storage: Storage,
-        marketplace: str,
-        environment: Mapping[str, str | None],
+        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
     ) -> None:
         """Make the function and its schedule.
 
@@ -40,16 +39,14 @@ class Reporting(Construct):
             construct_id: its id there.
             platform: runtime, layers and settings common to all functions.
             storage: where the records and agreements are.
-            marketplace: ``aws``, as the function's folder ends.
-            environment: the marketplace's own settings; what is None or empty is left out.
         """
         super().__init__(scope, construct_id)
         config = platform.config
         self.lost_wake_ups = ServiceQueue(self, "LostWakeUps", config=config)
         self.function = ServiceFunction(
             self,
-            f"ReportUsage{marketplace.capitalize()}",
-            name=f"report_usage_{marketplace}",
+            f"ReportUsage{self.marketplace.capitalize()}",
+            name=f"report_usage_{self.marketplace}",
             platform=platform,
             timeout=Duration.minutes(min(config.schedule_minutes, 15)),
             memory_size=1024,
@@ -57,7 +54,7 @@ class Reporting(Construct):
                 "LEDGER_TABLE": storage.ledger.table_name,
                 "REGISTRY_TABLE": storage.registry.table_name,
                 "REPORTING_MODE": config.reporting_mode.value,
-                **{name: value for name, value in environment.items() if value},
+                **{name: value for name, value in self._settings(config).items() if value},
             },
             lost_events=self.lost_wake_ups,
             # Two at once would race for the same records: harmless, but wasted calls.
@@ -66,6 +63,15 @@ class Reporting(Construct):
         storage.ledger.allow(self.function, *WRITE_LEDGER)
         storage.registry.allow(self.function, *SUSPEND_IN_REGISTRY)
         Schedule(self, "Schedule", function=self.function, minutes=config.schedule_minutes)
+        self._let_in(config)
+
+    @abstractmethod
+    def _settings(self, config: DeploymentConfig) -> Mapping[str, str | None]:
+        """The marketplace's own settings; what is None or empty is left out."""
+
+    @abstractmethod
+    def _let_in(self, config: DeploymentConfig) -> None:
+        """Grant what the marketplace takes to let the function in."""
 
     def allow(
         self,
@@ -89,23 +95,17 @@ class Reporting(Construct):
 class ReportingAws(Reporting):
     """To AWS Marketplace, in this account or through the seller account's role."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
-    ) -> None:
-        config = platform.config
-        super().__init__(
-            scope,
-            construct_id,
-            platform=platform,
-            storage=storage,
-            marketplace="aws",
-            environment={
-                "MARKETPLACE_REGION": config.marketplace_region,
-                "MARKETPLACE_ROLE_ARN": config.marketplace_role_arn,
-                "MARKETPLACE_EXTERNAL_ID": config.marketplace_external_id,
-                "AWS_ENDPOINT_URL_MARKETPLACE_METERING": config.marketplace_endpoint,
-            },
-        )
+    marketplace = "aws"
+
+    def _settings(self, config: DeploymentConfig) -> Mapping[str, str | None]:
+        return {
+            "MARKETPLACE_REGION": config.marketplace_region,
+            "MARKETPLACE_ROLE_ARN": config.marketplace_role_arn,
+            "MARKETPLACE_EXTERNAL_ID": config.marketplace_external_id,
+            "AWS_ENDPOINT_URL_MARKETPLACE_METERING": config.marketplace_endpoint,
+        }
+
+    def _let_in(self, config: DeploymentConfig) -> None:
         if config.marketplace_role_arn:
             self.allow("sts:AssumeRole", config.marketplace_role_arn)
         else:
@@ -118,24 +118,18 @@ class ReportingAws(Reporting):
 class ReportingAzure(Reporting):
     """To Azure Marketplace, as an Entra app: by its secret, or by the function's own AWS identity."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
-    ) -> None:
-        config = platform.config
-        super().__init__(
-            scope,
-            construct_id,
-            platform=platform,
-            storage=storage,
-            marketplace="azure",
-            environment={
-                "AZURE_TENANT_ID": config.azure_tenant_id,
-                "AZURE_CLIENT_ID": config.azure_client_id,
-                "AZURE_SECRET_ARN": config.azure_secret_arn,
-                "MARKETPLACE_ENDPOINT": config.marketplace_endpoint,
-                "AZURE_AUTHORITY": config.marketplace_endpoint,
-            },
-        )
+    marketplace = "azure"
+
+    def _settings(self, config: DeploymentConfig) -> Mapping[str, str | None]:
+        return {
+            "AZURE_TENANT_ID": config.azure_tenant_id,
+            "AZURE_CLIENT_ID": config.azure_client_id,
+            "AZURE_SECRET_ARN": config.azure_secret_arn,
+            "MARKETPLACE_ENDPOINT": config.marketplace_endpoint,
+            "AZURE_AUTHORITY": config.marketplace_endpoint,
+        }
+
+    def _let_in(self, config: DeploymentConfig) -> None:
         if config.azure_secret_arn:
             self.allow("secretsmanager:GetSecretValue", config.azure_secret_arn)
         else:
@@ -154,24 +148,18 @@ class ReportingAzure(Reporting):
 class ReportingGcp(Reporting):
     """To Google Cloud Marketplace, as a service account: by the function's AWS role, or by its key."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, platform: Platform, storage: Storage
-    ) -> None:
-        config = platform.config
-        super().__init__(
-            scope,
-            construct_id,
-            platform=platform,
-            storage=storage,
-            marketplace="gcp",
-            environment={
-                "GCP_AUDIENCE": config.gcp_audience,
-                "GCP_SERVICE_ACCOUNT": config.gcp_service_account,
-                "GCP_SECRET_ARN": config.gcp_secret_arn,
-                "GCP_USER_LABELS": config.gcp_user_labels.value,
-                "MARKETPLACE_ENDPOINT": config.marketplace_endpoint,
-            },
-        )
+    marketplace = "gcp"
+
+    def _settings(self, config: DeploymentConfig) -> Mapping[str, str | None]:
+        return {
+            "GCP_AUDIENCE": config.gcp_audience,
+            "GCP_SERVICE_ACCOUNT": config.gcp_service_account,
+            "GCP_SECRET_ARN": config.gcp_secret_arn,
+            "GCP_USER_LABELS": config.gcp_user_labels.value,
+            "MARKETPLACE_ENDPOINT": config.marketplace_endpoint,
+        }
+
+    def _let_in(self, config: DeploymentConfig) -> None:
         # Federation needs no grant: the function signs GetCallerIdentity, which every role may call.
         if config.gcp_secret_arn:
             self.allow("secretsmanager:GetSecretValue", config.gcp_secret_arn)
