@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
-from random import SystemRandom
 from typing import Any, cast
 
 from urllib3 import HTTPResponse
 
-from meterbridge.adapters.marketplaces.pacing import Backoff, CallPacer
+from meterbridge.adapters.marketplaces.pacing import CallPacer, real_backoff, real_pacer
 from meterbridge.application.ports import Ledger, Marketplace, Registry
 from meterbridge.application.report_usage import ReportLimits, report_usage
 from meterbridge.domain.agreements import Agreement
@@ -30,7 +29,6 @@ from meterbridge.domain.windows import BillingPeriod
 CALL_SECONDS, WRITE_SECONDS, READ_SECONDS = 0.050, 0.005, 0.003
 NOW = datetime(2026, 11, 24, 12, 20, tzinfo=UTC)
 HOUR = datetime(2026, 11, 24, 11, tzinfo=UTC)
-JITTER = SystemRandom().random
 
 
 @dataclass
@@ -122,12 +120,7 @@ def policy_of(channel: Channel) -> MarketplacePolicy:
 
 def pacer_of(channel: Channel) -> CallPacer:
     """A new pacer at the rate of the channel's policy."""
-    return CallPacer(
-        policy_of(channel).max_calls_per_second,
-        monotonic=time.monotonic,
-        sleep=time.sleep,
-        jitter=JITTER,
-    )
+    return real_pacer(policy_of(channel).max_calls_per_second)
 
 
 def a_record(
@@ -164,7 +157,7 @@ def records_per_second(
         registry=cast(Registry, SlowRegistry(channel)),
         clock=StillClock(),
         limits=ReportLimits(),
-        backoff=Backoff(sleep=time.sleep, jitter=JITTER),
+        backoff=real_backoff(),
         may_continue=lambda: True,
     )
     seconds = time.perf_counter() - started

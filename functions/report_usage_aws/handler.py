@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -14,13 +12,13 @@ from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.adapters.marketplaces.aws import AwsMarketplace
 from meterbridge.adapters.marketplaces.aws_seller_account import metering_client
-from meterbridge.adapters.marketplaces.pacing import Backoff, CallPacer
-from meterbridge.application.report_usage import ReportLimits, report_usage
+from meterbridge.adapters.marketplaces.pacing import real_pacer
+from meterbridge.application.report_usage import ReportLimits
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
 from meterbridge.lambda_runtime.clock import SystemClock
 from meterbridge.lambda_runtime.observability import make_logger, make_metrics
-from meterbridge.lambda_runtime.reporting import publish, until_timeout
+from meterbridge.lambda_runtime.reporting import ReportingFunction
 from meterbridge.lambda_runtime.settings import load, one_of, variable
 
 
@@ -41,7 +39,6 @@ LIMITS = ReportLimits()
 CLOCK = SystemClock()
 LEDGER = LedgerStore(SETTINGS.ledger_table)
 REGISTRY = RegistryStore(SETTINGS.registry_table)
-JITTER = SystemRandom().random
 MARKETPLACE = AwsMarketplace(
     metering_client(
         SETTINGS.region,
@@ -49,14 +46,11 @@ MARKETPLACE = AwsMarketplace(
         external_id=SETTINGS.external_id,
         connections=LIMITS.workers,
     ),
-    CallPacer(
-        policy_at(Channel.AWS, CLOCK.now()).max_calls_per_second,
-        monotonic=time.monotonic,
-        sleep=time.sleep,
-        jitter=JITTER,
-    ),
+    real_pacer(policy_at(Channel.AWS, CLOCK.now()).max_calls_per_second),
 )
-BACKOFF = Backoff(sleep=time.sleep, jitter=JITTER)
+FUNCTION = ReportingFunction(
+    MARKETPLACE, LEDGER, REGISTRY, CLOCK, dry_run=SETTINGS.mode == "dry-run", limits=LIMITS
+)
 logger = make_logger()
 metrics = make_metrics()
 
@@ -65,17 +59,4 @@ metrics = make_metrics()
 @metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """One run; answers the number of records by what became of them."""
-    summary = report_usage(
-        marketplace=MARKETPLACE,
-        ledger=LEDGER,
-        registry=REGISTRY,
-        clock=CLOCK,
-        limits=LIMITS,
-        backoff=BACKOFF,
-        may_continue=until_timeout(context),
-        dry_run=SETTINGS.mode == "dry-run",
-    )
-    counts = publish(summary, CLOCK.now(), logger, metrics)
-    if summary.error is not None:
-        raise summary.error
-    return counts
+    return FUNCTION.run(context, logger, metrics)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import Any
 
 import boto3
@@ -26,14 +24,14 @@ from meterbridge.adapters.marketplaces.azure_credentials import (
     by_aws_identity,
     by_secret,
 )
-from meterbridge.adapters.marketplaces.pacing import Backoff, CallPacer
+from meterbridge.adapters.marketplaces.pacing import real_pacer
 from meterbridge.adapters.secrets import SecretsManagerSecret
-from meterbridge.application.report_usage import ReportLimits, report_usage
+from meterbridge.application.report_usage import ReportLimits
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
 from meterbridge.lambda_runtime.clock import SystemClock
 from meterbridge.lambda_runtime.observability import make_logger, make_metrics
-from meterbridge.lambda_runtime.reporting import publish, until_timeout
+from meterbridge.lambda_runtime.reporting import ReportingFunction
 from meterbridge.lambda_runtime.settings import load, one_of, variable
 
 
@@ -56,7 +54,6 @@ LIMITS = ReportLimits()
 CLOCK = SystemClock()
 LEDGER = LedgerStore(SETTINGS.ledger_table)
 REGISTRY = RegistryStore(SETTINGS.registry_table)
-JITTER = SystemRandom().random
 APP = AzureApp(SETTINGS.tenant_id, SETTINGS.client_id, SETTINGS.authority)
 POOL = connection_pool(LIMITS.workers, certifi.where())
 TOKENS = AzureTokens(
@@ -67,15 +64,12 @@ TOKENS = AzureTokens(
 MARKETPLACE = AzureMarketplace(
     POOL,
     TOKENS,
-    CallPacer(
-        policy_at(Channel.AZURE, CLOCK.now()).max_calls_per_second,
-        monotonic=time.monotonic,
-        sleep=time.sleep,
-        jitter=JITTER,
-    ),
+    real_pacer(policy_at(Channel.AZURE, CLOCK.now()).max_calls_per_second),
     endpoint=SETTINGS.endpoint,
 )
-BACKOFF = Backoff(sleep=time.sleep, jitter=JITTER)
+FUNCTION = ReportingFunction(
+    MARKETPLACE, LEDGER, REGISTRY, CLOCK, dry_run=SETTINGS.mode == "dry-run", limits=LIMITS
+)
 logger = make_logger()
 metrics = make_metrics()
 
@@ -84,17 +78,4 @@ metrics = make_metrics()
 @metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """One run; answers the number of records by what became of them."""
-    summary = report_usage(
-        marketplace=MARKETPLACE,
-        ledger=LEDGER,
-        registry=REGISTRY,
-        clock=CLOCK,
-        limits=LIMITS,
-        backoff=BACKOFF,
-        may_continue=until_timeout(context),
-        dry_run=SETTINGS.mode == "dry-run",
-    )
-    counts = publish(summary, CLOCK.now(), logger, metrics)
-    if summary.error is not None:
-        raise summary.error
-    return counts
+    return FUNCTION.run(context, logger, metrics)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import Any
 
 import boto3
@@ -25,15 +23,15 @@ from meterbridge.adapters.marketplaces.gcp_credentials import (
     by_key,
 )
 from meterbridge.adapters.marketplaces.gcp_listings import RegistryListings
-from meterbridge.adapters.marketplaces.pacing import Backoff, CallPacer
+from meterbridge.adapters.marketplaces.pacing import real_pacer
 from meterbridge.adapters.secrets import SecretsManagerSecret
-from meterbridge.application.report_usage import ReportLimits, report_usage
+from meterbridge.application.report_usage import ReportLimits
 from meterbridge.domain.errors import SettingsError
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
 from meterbridge.lambda_runtime.clock import SystemClock
 from meterbridge.lambda_runtime.observability import make_logger, make_metrics
-from meterbridge.lambda_runtime.reporting import publish, until_timeout
+from meterbridge.lambda_runtime.reporting import ReportingFunction
 from meterbridge.lambda_runtime.settings import load, one_of, variable
 
 
@@ -62,7 +60,6 @@ LIMITS = ReportLimits()
 CLOCK = SystemClock()
 LEDGER = LedgerStore(SETTINGS.ledger_table)
 REGISTRY = RegistryStore(SETTINGS.registry_table)
-JITTER = SystemRandom().random
 POOL = connection_pool(LIMITS.workers, certifi.where())
 ENDPOINTS = GoogleEndpoints.all_at(SETTINGS.endpoint)
 MARKETPLACE = GcpMarketplace(
@@ -78,19 +75,16 @@ MARKETPLACE = GcpMarketplace(
             ),
             POOL,
         ),
-        CallPacer(
-            policy_at(Channel.GCP, CLOCK.now()).max_calls_per_second,
-            monotonic=time.monotonic,
-            sleep=time.sleep,
-            jitter=JITTER,
-        ),
+        real_pacer(policy_at(Channel.GCP, CLOCK.now()).max_calls_per_second),
         endpoint=SETTINGS.endpoint or PUBLIC_ENDPOINT,
     ),
     RegistryListings(REGISTRY, CLOCK),
     CLOCK,
     label_agreements=SETTINGS.user_labels == "agreement",
 )
-BACKOFF = Backoff(sleep=time.sleep, jitter=JITTER)
+FUNCTION = ReportingFunction(
+    MARKETPLACE, LEDGER, REGISTRY, CLOCK, dry_run=SETTINGS.mode == "dry-run", limits=LIMITS
+)
 logger = make_logger()
 metrics = make_metrics()
 
@@ -99,17 +93,4 @@ metrics = make_metrics()
 @metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """One run; answers the number of records by what became of them."""
-    summary = report_usage(
-        marketplace=MARKETPLACE,
-        ledger=LEDGER,
-        registry=REGISTRY,
-        clock=CLOCK,
-        limits=LIMITS,
-        backoff=BACKOFF,
-        may_continue=until_timeout(context),
-        dry_run=SETTINGS.mode == "dry-run",
-    )
-    counts = publish(summary, CLOCK.now(), logger, metrics)
-    if summary.error is not None:
-        raise summary.error
-    return counts
+    return FUNCTION.run(context, logger, metrics)

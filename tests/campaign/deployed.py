@@ -117,8 +117,10 @@ class DeployedClouds(ThreeClouds):
         for name, module in self._modules.items():
             module.CLOCK = self.clock  # type: ignore[attr-defined]
             if name.startswith("report_usage"):
-                module.LIMITS = ReportLimits(workers=1, rounds=1)  # type: ignore[attr-defined]
-                module.BACKOFF = lambda _round: None  # type: ignore[attr-defined]
+                reporting = module.FUNCTION  # type: ignore[attr-defined]
+                reporting.clock = self.clock
+                reporting.limits = ReportLimits(workers=1, rounds=1)
+                reporting.backoff = lambda _round: None
         self._modules["aggregate_usage"].KEPT = self.kept  # type: ignore[attr-defined]
         plans = ShardPlans(self.registry, self.clock)
         self._modules["ingest_usage"].PLANS = plans  # type: ignore[attr-defined]
@@ -194,7 +196,7 @@ class DeployedClouds(ThreeClouds):
     def report_to(self, marketplace: Any) -> None:
         """An invocation that fails is alarming, and the next one goes on."""
         function = f"report_usage_{marketplace.channel}"
-        self._modules[function].MARKETPLACE = marketplace  # type: ignore[attr-defined]
+        self._modules[function].FUNCTION.marketplace = marketplace  # type: ignore[attr-defined]
         try:
             self._invoke(function, {})
         except MarketplaceError:

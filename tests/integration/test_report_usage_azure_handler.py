@@ -69,8 +69,8 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
             # The logger of a service is one for the process; earlier tests captured its stream.
             for log_handler in module.logger.handlers:
                 log_handler.stream = sys.stdout
-            monkeypatch.setattr(module, "CLOCK", FakeClock(NOON))
-            monkeypatch.setattr(module, "BACKOFF", lambda _: None)
+            monkeypatch.setattr(module.FUNCTION, "clock", FakeClock(NOON))
+            monkeypatch.setattr(module.FUNCTION, "backoff", lambda _: None)
             started.append(module)
             return module
 

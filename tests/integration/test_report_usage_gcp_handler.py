@@ -65,8 +65,8 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
             # The logger of a service is one for the process; earlier tests captured its stream.
             for log_handler in module.logger.handlers:
                 log_handler.stream = sys.stdout
-            monkeypatch.setattr(module, "CLOCK", FakeClock(NOON))
-            monkeypatch.setattr(module, "BACKOFF", lambda _: None)
+            monkeypatch.setattr(module.FUNCTION, "clock", FakeClock(NOON))
+            monkeypatch.setattr(module.FUNCTION, "backoff", lambda _: None)
             return module
 
         stored = GcpReporting(ledger=LedgerStore("Ledger"), registry=RegistryStore("Registry"))
@@ -166,7 +166,7 @@ def test_killed_after_the_call_the_next_invocation_bills_nothing_twice(
         with pytest.warns(UserWarning, match="No application"), pytest.raises(KilledError):
             module.handler({}, Context())
     assert deployment.stored.states(records) == [RecordState.SUBMITTED] * 2
-    module.CLOCK.advance(timedelta(minutes=5))
+    module.FUNCTION.clock.advance(timedelta(minutes=5))
     assert module.handler({}, Context()) == {"accepted": 2}
     assert len(deployment.control.billed().records) == 2
 

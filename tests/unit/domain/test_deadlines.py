@@ -233,6 +233,9 @@ def test_what_a_later_hour_has_made_up_for_is_not_missed_any_more() -> None:
     assert (found.missed, found.state) == ({}, ClockState.NOTHING_WAITING)
     with_more = clock({"2026-11-20T10": "4", "2026-11-24T11": "9"}, records=[made_up])
     assert (with_more.missed, sum(w.quantity for w in with_more.waiting)) == ({}, 9)
+    assert shown(with_more) == [("2026-11-24T11", "9", "settlement")]
+    between = clock({"2026-11-20T10": "4", "2026-11-24T08": "2"}, records=[made_up])
+    assert (between.missed, shown(between)) == ({}, [("2026-11-24T08", "2", "settlement")])
     with_late = clock({"2026-11-20T10": "6", "2026-11-24T11": "9"}, records=[made_up])
     assert with_late.missed == {"requests": Decimal(2)}
 

@@ -122,6 +122,9 @@ def test_what_an_agreement_that_is_over_cannot_bill_is_unbillable_with_the_reaso
     )
     assert filled(suspended) == {"unbillable": "5"}
     assert "CustomerNotSubscribed" in suspended.unbillable_reason
+    pending = stated({"2026-11-24T10": "5"}, head=head("5", "0", "5"), state=AgreementState.PENDING)
+    assert filled(pending) == {"unbillable": "5"}
+    assert pending.unbillable_reason == "agreement is pending"
 
 
 @pytest.mark.parametrize("records", [(), (in_state(RecordState.ACCEPTED),) * 2])

@@ -15,12 +15,13 @@ from meterbridge.application.refusals import Faults
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.api_keys import Caller
-from meterbridge.domain.deciding import Case, awaits_person, decide, standing_of
+from meterbridge.domain.deciding import Case, decide
 from meterbridge.domain.decisions import Decision, DecisionAction
 from meterbridge.domain.errors import NotFoundError, StaleVersionError
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey
 from meterbridge.domain.policy import reporting_policy
+from meterbridge.domain.record_standing import awaits_person, standing_of
 
 _ATTEMPTS = 10
 

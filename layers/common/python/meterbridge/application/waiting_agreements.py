@@ -23,7 +23,6 @@ from meterbridge.domain.deadlines import (
     closes_at,
     record_deadline,
     state_of,
-    why_held,
 )
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord
@@ -151,7 +150,7 @@ def _waiting_of(
 def _in_records(
     agreement: Agreement, records: list[MeteringRecord], policy: MarketplacePolicy, now: datetime
 ) -> Iterator[_Waiting]:
-    held = why_held(agreement)
+    held = agreement.why_not_reported
     for record in records:
         told = f": {record.reason}" if record.reason else ""
         yield _Waiting(
@@ -174,7 +173,7 @@ def _unsettled(
     """The first hour into which usage goes that should have been settled by now."""
     created_at = agreement.created_at
     new = head is None and created_at is not None and now < created_at + ORDINARY_DELAY
-    if why_held(agreement) or new:
+    if agreement.why_not_reported or new:
         return
     settled_to = hour_of(agreement.starts_at)
     if head is not None and head.settled_through is not None:

@@ -162,6 +162,14 @@ class Agreement:
         return self.state in (AgreementState.ACTIVE, AgreementState.ENDED)
 
     @property
+    def why_not_reported(self) -> str:
+        """Why its usage waits, for a person; "" when it is reported."""
+        if self.is_reported:
+            return ""
+        told = f": {self.state_reason}" if self.state_reason else ""
+        return f"agreement is {self.state}{told}"
+
+    @property
     def is_billed(self) -> bool:
         """Whether records are written for it: as usual, or to find out whether it is billed again."""
         return self.is_reported or self.stopped_by_marketplace

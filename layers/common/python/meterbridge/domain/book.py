@@ -95,7 +95,7 @@ class Book:
         outstanding = self.outstanding()
         due = exact_sum(outstanding.values())
         if not any_usage and self.has_more(policy):
-            due = min(due, self._due(hour))
+            due = min(due, self.due(hour))
         units = units_within(due, policy.step(kind), per_unit)
         units = min(max(units, ZERO), policy.max_quantity[kind])
         if units == 0 and not (self.agreement.zero_records and policy.zero_allowed):
@@ -120,7 +120,7 @@ class Book:
             reported_hour_end=wire_end(self.agreement, hour),
         )
 
-    def _due(self, hour: datetime) -> Decimal:
+    def due(self, hour: datetime) -> Decimal:
         """What is due up to an hour and made up for nowhere.
 
         What an hour was over-reported by stands for the oldest usage that is not reported: were it

@@ -23,11 +23,10 @@ from meterbridge.domain.deadlines import (
     WaitsFor,
     closes_at,
     record_deadline,
-    why_held,
 )
 from meterbridge.domain.ledger_head import first_live_period
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord
-from meterbridge.domain.money import ZERO, exact_sum, multiply
+from meterbridge.domain.money import exact_sum, multiply
 from meterbridge.domain.policy import MarketplacePolicy
 from meterbridge.domain.rating import units_within
 from meterbridge.domain.settlement import SettlementInput, settle
@@ -74,7 +73,7 @@ def deadline_clock(given: SettlementInput) -> DeadlineClock:
 
 
 def _in_records(given: SettlementInput, policy: MarketplacePolicy) -> Iterator[WaitingUsage]:
-    held = why_held(given.agreement)
+    held = given.agreement.why_not_reported
     for record in given.records:
         if record.state in OPEN_STATES and record.quantity:
             told = f": {record.reason}" if record.reason else ""
@@ -111,7 +110,7 @@ def _expired(records: Sequence[MeteringRecord], agreement: Agreement) -> Iterato
 def _in_no_record(given: SettlementInput, policy: MarketplacePolicy) -> Iterator[WaitingUsage]:
     """What settlements from now on would write, and what they could not."""
     agreement = given.agreement
-    held = why_held(agreement)
+    held = agreement.why_not_reported
     closed = set(closed_hours(agreement, _live_start(given), given.now, given.grace))
     reported = replace(agreement, state=AgreementState.ACTIVE) if held else agreement
     planned, after = _planned(replace(given, agreement=reported, grace=_RUNNING_HOUR_CLOSED))
@@ -207,8 +206,8 @@ def _left_over(
 def _missed(given: SettlementInput, policy: MarketplacePolicy) -> Iterator[tuple[str, Decimal]]:
     """Metered quantity in no record whose own hour is not taken any more, by dimension.
 
-    A record of a later hour takes everything up to it. So what is outstanding up to the newest
-    missed hour is still missed as far as nothing later has made up for it.
+    A record of a later hour takes everything up to it. So what is due up to the newest missed hour
+    is still missed as far as nothing has made up for it.
     """
     agreement = given.agreement
     hours = _hours(given)
@@ -220,10 +219,7 @@ def _missed(given: SettlementInput, policy: MarketplacePolicy) -> Iterator[tuple
     if newest_missed is None:
         return
     for book in _books(given):
-        least = min(
-            exact_sum(book.outstanding(through=hour).values()) for hour in hours[newest_missed:]
-        )
         kind, per_unit = book.dimension.quantity_kind, book.dimension.units_per_quantity
-        units = units_within(max(least, ZERO), policy.step(kind), per_unit)
+        units = units_within(book.due(hours[newest_missed]), policy.step(kind), per_unit)
         if units > 0:
             yield book.dimension.code, multiply(units, per_unit)

@@ -152,11 +152,3 @@ def closes_at(agreement: Agreement, hour: datetime, grace: timedelta) -> datetim
     """When an hour is closed (see closed_hours)."""
     end = hour + HOUR
     return (end if agreement.ends_at is None else min(end, agreement.ends_at)) + grace
-
-
-def why_held(agreement: Agreement) -> str:
-    """Why an agreement's usage is not reported; "" when it is."""
-    if agreement.is_reported:
-        return ""
-    told = f": {agreement.state_reason}" if agreement.state_reason else ""
-    return f"agreement is {agreement.state}{told}"

@@ -24,15 +24,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 from meterbridge.domain.agreements import Agreement
-from meterbridge.domain.book import is_held
 from meterbridge.domain.decisions import Decision, DecisionAction
 from meterbridge.domain.errors import InvalidInputError, RefusedDecisionError
 from meterbridge.domain.ledger_head import Balances, LedgerHead, Position
 from meterbridge.domain.metering_record import (
-    OPEN_STATES,
     MeteringRecord,
     RecordKey,
     RecordState,
@@ -40,45 +37,40 @@ from meterbridge.domain.metering_record import (
 from meterbridge.domain.money import ZERO, exact_sum, subtract
 from meterbridge.domain.offerings import QuantityKind
 from meterbridge.domain.policy import MarketplacePolicy
+from meterbridge.domain.record_standing import RecordStanding, is_sealed, standing_of
 from meterbridge.domain.term import closed_hours, owned_hours, wire_end, wire_moment
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 
-
-class Standing(StrEnum):
-    """Where a record stands for a person; see the table."""
-
-    IN_DOUBT = "in_doubt"
-    HELD = "held"
-    RELEASED = "released"
-    IN_FLIGHT = "in_flight"
-    ACCEPTED = "accepted"
-    ADOPTED = "adopted"
-    TAKEN_BACK = "taken_back"
-    WRITTEN_OFF = "written_off"
-
-
-_FITTING: Mapping[DecisionAction, frozenset[Standing]] = {
-    DecisionAction.RETRY: frozenset({Standing.IN_DOUBT, Standing.HELD}),
-    DecisionAction.CONFIRM: frozenset({Standing.IN_DOUBT}),
-    DecisionAction.WRITE_OFF: frozenset({Standing.IN_DOUBT, Standing.HELD, Standing.RELEASED}),
-    DecisionAction.RE_DATE: frozenset({Standing.HELD, Standing.RELEASED}),
+_FITTING: Mapping[DecisionAction, frozenset[RecordStanding]] = {
+    DecisionAction.RETRY: frozenset({RecordStanding.IN_DOUBT, RecordStanding.HELD}),
+    DecisionAction.CONFIRM: frozenset({RecordStanding.IN_DOUBT}),
+    DecisionAction.WRITE_OFF: frozenset(
+        {RecordStanding.IN_DOUBT, RecordStanding.HELD, RecordStanding.RELEASED}
+    ),
+    DecisionAction.RE_DATE: frozenset({RecordStanding.HELD, RecordStanding.RELEASED}),
 }
 
-_REFUSALS: Mapping[Standing, tuple[str, str]] = {
-    Standing.IN_DOUBT: (
+_REFUSALS: Mapping[RecordStanding, tuple[str, str]] = {
+    RecordStanding.IN_DOUBT: (
         "record_in_doubt",
         "the marketplace may have booked it: find out, then retry or confirm",
     ),
-    Standing.HELD: ("record_not_booked", "the marketplace is known not to have booked it"),
-    Standing.RELEASED: ("record_released", "the next settlement bills it again by itself"),
-    Standing.IN_FLIGHT: ("record_in_flight", "it has no result yet and may still be accepted"),
-    Standing.ACCEPTED: ("record_accepted", "the marketplace accepted it"),
-    Standing.ADOPTED: ("record_adopted", "the marketplace's own figure is known and taken over"),
-    Standing.TAKEN_BACK: (
+    RecordStanding.HELD: ("record_not_booked", "the marketplace is known not to have booked it"),
+    RecordStanding.RELEASED: ("record_released", "the next settlement bills it again by itself"),
+    RecordStanding.IN_FLIGHT: (
+        "record_in_flight",
+        "it has no result yet and may still be accepted",
+    ),
+    RecordStanding.ACCEPTED: ("record_accepted", "the marketplace accepted it"),
+    RecordStanding.ADOPTED: (
+        "record_adopted",
+        "the marketplace's own figure is known and taken over",
+    ),
+    RecordStanding.TAKEN_BACK: (
         "record_taken_back",
         "its quantity was taken back and bills itself again",
     ),
-    Standing.WRITTEN_OFF: ("record_written_off", "it was written off, which is for ever"),
+    RecordStanding.WRITTEN_OFF: ("record_written_off", "it was written off, which is for ever"),
 }
 
 
@@ -119,33 +111,6 @@ class DecisionEffect:
     new_record: MeteringRecord | None = None
 
 
-def standing_of(record: MeteringRecord, agreement: Agreement, head: LedgerHead | None) -> Standing:
-    """Where a record stands for a person."""
-    if record.state in OPEN_STATES:
-        return Standing.IN_FLIGHT
-    if record.state is RecordState.ACCEPTED:
-        return Standing.ACCEPTED
-    if record.state is RecordState.WRITTEN_OFF:
-        return Standing.WRITTEN_OFF
-    if record.state is RecordState.CONFLICTED:
-        return Standing.ADOPTED if record.told_another else Standing.IN_DOUBT
-    if record.absorbed:
-        return Standing.TAKEN_BACK
-    never_read_again = head is not None and is_sealed(record, head)
-    return Standing.HELD if is_held(record, agreement) or never_read_again else Standing.RELEASED
-
-
-def awaits_person(record: MeteringRecord, standing: Standing) -> bool:
-    """Whether nothing goes on with it by itself, or what goes on is not what was meant."""
-    rejected = standing is Standing.RELEASED and record.state is RecordState.REJECTED
-    return rejected or standing in (Standing.IN_DOUBT, Standing.HELD)
-
-
-def is_sealed(record: MeteringRecord, head: LedgerHead) -> bool:
-    """Whether no settlement reads the record any more: it is summed up in the opening balance."""
-    return record.key.hour < head.live_from.start
-
-
 def decide(decision: Decision, case: Case) -> DecisionEffect:
     """What the decision makes of the record and of the books.
 
@@ -156,8 +121,8 @@ def decide(decision: Decision, case: Case) -> DecisionEffect:
     standing = standing_of(case.record, case.agreement, case.head)
     if standing not in _FITTING[decision.action]:
         code, why = _REFUSALS[standing]
-        if decision.action is DecisionAction.CONFIRM and standing is Standing.RELEASED:
-            code, why = _REFUSALS[Standing.HELD]
+        if decision.action is DecisionAction.CONFIRM and standing is RecordStanding.RELEASED:
+            code, why = _REFUSALS[RecordStanding.HELD]
         raise RefusedDecisionError(code, f"{case.record.key} is {case.record.state}: {why}")
     decided = replace(case.record, decision=decision)
     match decision.action:

@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from meterbridge.domain.agreements import Agreement, AgreementState, RecoveryPolicy
+from meterbridge.domain.agreements import Agreement, RecoveryPolicy
 from meterbridge.domain.book import is_held
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
@@ -36,9 +36,8 @@ class Bucket(StrEnum):
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
     decision. WRITTEN_OFF: by a person, or expired and the agreement says never to bill it. CARRIED:
     to be billed later, because the marketplace cannot take it now or a person has just released it.
-    UNBILLABLE: carried, or in a record that was surely not booked, but the agreement is suspended or
-    over. UNSETTLED: used since the last
-    settlement.
+    UNBILLABLE: carried, or in a record that was surely not booked, but the agreement is not active yet,
+    suspended or over. UNSETTLED: used since the last settlement.
     """
 
     ACCEPTED = "accepted"
@@ -198,8 +197,8 @@ def total_in(period: BillingPeriod, hours: Mapping[datetime, Decimal]) -> Decima
 def _unbillable_reason(
     agreement: Agreement, policy: MarketplacePolicy | None, now: datetime
 ) -> str:
-    if agreement.state is AgreementState.SUSPENDED:
-        return f"agreement is suspended: {agreement.state_reason}"
+    if agreement.why_not_reported:
+        return agreement.why_not_reported
     if policy is None:
         return f"channel {agreement.channel} takes no metering records"
     if agreement.ends_at is not None and now >= agreement.ends_at + policy.flush_window:

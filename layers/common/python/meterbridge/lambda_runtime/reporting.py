@@ -1,14 +1,22 @@
-"""What every reporting function says about a run, and when it stops one."""
+"""What every reporting function does: run, say what became of it, and stop before it is stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from aws_lambda_powertools import Logger, Metrics
 
-from meterbridge.application.report_usage import Progress, ReportSummary
+from meterbridge.adapters.marketplaces.pacing import real_backoff
+from meterbridge.application.ports import Clock, Ledger, Marketplace, Registry
+from meterbridge.application.report_usage import (
+    Progress,
+    ReportLimits,
+    ReportSummary,
+    report_usage,
+)
 from meterbridge.domain.metering_record import RecordState
 from meterbridge.lambda_runtime.observability import Metric, count, measure_time_left
 
@@ -36,6 +44,47 @@ def until_timeout(context: RemainingTime) -> Callable[[], bool]:
     """
     reserve = min(_LAST_MILLIS, context.get_remaining_time_in_millis() // 3)
     return lambda: context.get_remaining_time_in_millis() > reserve
+
+
+@dataclass
+class ReportingFunction:
+    """One marketplace's reporting function, as it is kept while the process is warm.
+
+    Attributes:
+        dry_run: build everything, send and write nothing.
+    """
+
+    marketplace: Marketplace
+    ledger: Ledger
+    registry: Registry
+    clock: Clock
+    dry_run: bool
+    limits: ReportLimits = field(default_factory=ReportLimits)
+    backoff: Callable[[int], None] = field(default_factory=real_backoff)
+
+    def run(self, context: RemainingTime, logger: Logger, metrics: Metrics) -> dict[str, int]:
+        """One invocation.
+
+        Returns:
+            The number of records by what became of them.
+
+        Raises:
+            MeterbridgeError: the run could not do all; what it did is stored and counted.
+        """
+        summary = report_usage(
+            marketplace=self.marketplace,
+            ledger=self.ledger,
+            registry=self.registry,
+            clock=self.clock,
+            limits=self.limits,
+            backoff=self.backoff,
+            may_continue=until_timeout(context),
+            dry_run=self.dry_run,
+        )
+        counts = publish(summary, self.clock.now(), logger, metrics)
+        if summary.error is not None:
+            raise summary.error
+        return counts
 
 
 def publish(

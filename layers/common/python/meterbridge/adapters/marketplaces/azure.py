@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from urllib3 import BaseHTTPResponse, PoolManager
@@ -26,6 +26,7 @@ from meterbridge.adapters.marketplaces.azure_outcomes import (
     verdict_of_failure,
     verdict_of_status,
 )
+from meterbridge.adapters.marketplaces.bearer_tokens import Tokens
 from meterbridge.adapters.marketplaces.calls import (
     NO_RESULT,
     Part,
@@ -53,16 +54,6 @@ _DOUBLE = Context(prec=15)
 
 _HOUR_TEXT = len("2026-11-24T10")
 _Identity = tuple[str, str, str]
-
-
-class Tokens(Protocol):
-    """Where the bearer token comes from."""
-
-    def bearer(self) -> str:
-        """The token in force; raises MarketplaceError."""
-
-    def renewed(self, refused: str) -> str:
-        """Another token than the refused one; raises MarketplaceError."""
 
 
 class AzureMarketplace:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from azure.identity import (
 )
 from botocore.exceptions import BotoCoreError, ClientError
 
+from meterbridge.adapters.marketplaces.bearer_tokens import BearerTokens, Secret
 from meterbridge.domain.errors import MarketplaceError
 
 PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
@@ -33,13 +33,6 @@ _EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 _ASSERTION_SECONDS = 300
 _PEM = "-----BEGIN "
 _LOOPBACK = "127.0.0.1"
-
-
-class Secret(Protocol):
-    """Where the app's secret is kept."""
-
-    def read(self) -> str:
-        """Its present text; raises MarketplaceError."""
 
 
 class Credential(Protocol):
@@ -65,56 +58,17 @@ class AzureApp:
     authority: str = PUBLIC_AUTHORITY
 
 
-class AzureTokens:
-    """The bearer token in force; one credential, made anew when its token or secret is refused."""
+class AzureTokens(BearerTokens[Credential]):
+    """Entra's token for the marketplace; azure-identity keeps it until shortly before it expires."""
 
-    def __init__(self, make: Callable[[], Credential]) -> None:
-        """Nothing is asked before the first token."""
-        self._make = make
-        self._lock = Lock()
-        self._credential: Credential | None = None
-
-    def bearer(self) -> str:
-        """A token that is not about to expire.
-
-        Raises:
-            MarketplaceError: none is given.
-        """
-        with self._lock:
-            return self._token()
-
-    def renewed(self, refused: str) -> str:
-        """Another token than one that was refused; by another thread's renewal if there was one.
-
-        Raises:
-            MarketplaceError: none is given.
-        """
-        with self._lock:
-            token = self._token()
-            if token == refused:
-                self._forget()
-                token = self._token()
-            return token
-
-    def close(self) -> None:
-        """Give up connections; the next token opens new ones."""
-        with self._lock:
-            self._forget()
-
-    def _token(self) -> str:
+    def _issued(self, make: Callable[[], Credential]) -> str:
         try:
-            if self._credential is None:
-                self._credential = self._make()
-            return str(self._credential.get_token(METERING_SCOPE).token)
+            return str(make().get_token(METERING_SCOPE).token)
         except (AzureError, ValueError) as exc:
-            # The secret is read anew next time: it may have been replaced meanwhile.
-            self._forget()
             raise MarketplaceError(f"Entra gives no token: {exc}") from exc
 
-    def _forget(self) -> None:
-        if self._credential is not None:
-            self._credential.close()
-            self._credential = None
+    def _release(self, credential: Credential) -> None:
+        credential.close()
 
 
 def by_secret(app: AzureApp, secret: Secret) -> Callable[[], Credential]:

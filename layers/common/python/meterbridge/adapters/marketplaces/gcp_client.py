@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
+from meterbridge.adapters.marketplaces.bearer_tokens import Tokens
 from meterbridge.adapters.marketplaces.calls import Verdict
 from meterbridge.adapters.marketplaces.gcp_outcomes import (
     UNREADABLE,
@@ -21,16 +22,6 @@ PUBLIC_ENDPOINT = "https://servicecontrol.googleapis.com"
 
 _REFUSED_TOKEN = frozenset({401, 403})
 """A 403 too: the token may be another account's, of a key that was replaced since."""
-
-
-class Tokens(Protocol):
-    """Where the bearer token comes from."""
-
-    def bearer(self) -> str:
-        """The token in force; raises MarketplaceError."""
-
-    def renewed(self, refused: str) -> str:
-        """Another token than the refused one; raises MarketplaceError."""
 
 
 class ServiceControl:

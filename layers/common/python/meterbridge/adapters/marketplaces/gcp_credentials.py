@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError
@@ -22,17 +21,11 @@ from google.auth.transport.urllib3 import Request
 from google.oauth2 import service_account
 from urllib3 import PoolManager
 
+from meterbridge.adapters.marketplaces.bearer_tokens import BearerTokens, Secret
 from meterbridge.domain.errors import MarketplaceError
 
 _SCOPES = ("https://www.googleapis.com/auth/servicecontrol",)
 _SUBJECT_TYPE = "urn:ietf:params:aws:token-type:aws4_request"
-
-
-class Secret(Protocol):
-    """Where the service account's key is kept."""
-
-    def read(self) -> str:
-        """Its present text, a JSON key; raises MarketplaceError."""
 
 
 class Credential(Protocol):
@@ -63,8 +56,8 @@ class GoogleEndpoints:
         return cls(address, address, address) if address else cls()
 
 
-class GoogleTokens:
-    """The bearer token in force; one credential, made anew when its token or key is refused."""
+class GoogleTokens(BearerTokens[Credential]):
+    """Google's token for Service Control."""
 
     def __init__(self, make: Callable[[], Credential], pool: PoolManager) -> None:
         """Nothing is asked before the first token.
@@ -73,43 +66,16 @@ class GoogleTokens:
             make: a credential without a token.
             pool: connections to where tokens are asked for.
         """
-        self._make = make
+        super().__init__(make)
         self._request = Request(pool)
-        self._lock = Lock()
-        self._credential: Credential | None = None
 
-    def bearer(self) -> str:
-        """A token that is not about to expire.
-
-        Raises:
-            MarketplaceError: none is given.
-        """
-        with self._lock:
-            return self._token()
-
-    def renewed(self, refused: str) -> str:
-        """Another token than one that was refused; by another thread's renewal if there was one.
-
-        Raises:
-            MarketplaceError: none is given.
-        """
-        with self._lock:
-            token = self._token()
-            if token == refused:
-                self._credential = None
-                token = self._token()
-            return token
-
-    def _token(self) -> str:
+    def _issued(self, make: Callable[[], Credential]) -> str:
         try:
-            if self._credential is None:
-                self._credential = self._make()
-            if not self._credential.valid:
-                self._credential.refresh(self._request)
-            return str(self._credential.token)
+            credential = make()
+            if not credential.valid:
+                credential.refresh(self._request)
+            return str(credential.token)
         except (GoogleAuthError, ValueError, BotoCoreError) as exc:
-            # The key is read anew next time: it may have been replaced meanwhile.
-            self._credential = None
             raise MarketplaceError(f"Google gives no token: {exc}") from exc
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from random import SystemRandom
 from threading import Lock
 
 _SHARE = 0.98
@@ -83,3 +85,18 @@ class Backoff:
         """Return when a round of resends, counted from 1, may begin."""
         pause = min(_FIRST_PAUSE * 2**round_number, _LONGEST_PAUSE)
         self._sleep(pause * (0.5 + self._jitter() / 2))
+
+
+def real_pacer(calls_per_second: float) -> CallPacer:
+    """A pacer by this machine's clock."""
+    return CallPacer(
+        calls_per_second,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        jitter=SystemRandom().random,
+    )
+
+
+def real_backoff() -> Backoff:
+    """A backoff by this machine's clock."""
+    return Backoff(sleep=time.sleep, jitter=SystemRandom().random)
