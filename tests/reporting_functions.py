@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import boto3
 import pytest
@@ -25,7 +26,6 @@ from reporting_setup import Reporting
 from sandbox.marketplaces.client import SandboxControl
 from sandbox.marketplaces.http_server import running_sandbox
 
-_AWS, _AZURE = SETUPS["aws"], SETUPS["azure"]
 _TABLES = {"LEDGER_TABLE": "Ledger", "REGISTRY_TABLE": "Registry", "REPORTING_MODE": "live"}
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 
@@ -73,8 +73,20 @@ class FunctionSetup:
         return importlib.import_module(self.handler)
 
 
-def _two_records(marketplace: str) -> list[MeteringRecord]:
-    return [setup_record(SETUPS[marketplace], code, "12.5") for code in ("d00", "d01")]
+def _set_up(name: str, **own: Any) -> FunctionSetup:
+    """A function whose marketplace is set up as for its adapter's tests."""
+    setup = SETUPS[name]
+    return FunctionSetup(
+        name=name,
+        stored=partial(Reporting, terms=setup.terms),
+        register=setup.register,
+        records=lambda: [setup_record(setup, code, "12.5") for code in ("d00", "d01")],
+        suspend=lambda control: setup.suspend(control, "agr_1"),
+        lock_out=setup.lock_out,
+        quantities=("12.5", "12.5"),
+        minutes_to_deadline=22 * 60,
+        **own,
+    )
 
 
 def _azure_at(url: str) -> Mapping[str, str]:
@@ -88,26 +100,19 @@ def _close_azure(module: ModuleType) -> None:
     module.POOL.clear()
 
 
-AWS = FunctionSetup(
-    name="aws",
+AWS = _set_up(
+    "aws",
     environment={**_TABLES, **_CREDENTIALS, "MARKETPLACE_REGION": "us-east-1"},
     reached=lambda url: {"AWS_ENDPOINT_URL_MARKETPLACE_METERING": url},
-    stored=partial(Reporting, terms=_AWS.terms),
-    register=_AWS.register,
-    records=partial(_two_records, "aws"),
-    suspend=lambda control: _AWS.suspend(control, "agr_1"),
-    lock_out=_AWS.lock_out,
-    quantities=("12.5", "12.5"),
     locked_out="BatchMeterUsage",
     wire='"QuantityAsDecimal":"12.5"',
-    minutes_to_deadline=22 * 60,
     missing=(
         "LEDGER_TABLE is missing; REGISTRY_TABLE is missing; REPORTING_MODE is missing; "
         "MARKETPLACE_REGION is missing"
     ),
 )
-AZURE = FunctionSetup(
-    name="azure",
+AZURE = _set_up(
+    "azure",
     environment={
         **_TABLES,
         "AZURE_TENANT_ID": TENANT,
@@ -115,15 +120,8 @@ AZURE = FunctionSetup(
         "AWS_DEFAULT_REGION": "us-east-1",
     },
     reached=_azure_at,
-    stored=partial(Reporting, terms=_AZURE.terms),
-    register=_AZURE.register,
-    records=partial(_two_records, "azure"),
-    suspend=lambda control: _AZURE.suspend(control, "agr_1"),
-    lock_out=_AZURE.lock_out,
-    quantities=("12.5", "12.5"),
     locked_out="AADSTS7000215",
     wire='"quantity":"12.5"',
-    minutes_to_deadline=22 * 60,
     missing=(
         "LEDGER_TABLE is missing; REGISTRY_TABLE is missing; REPORTING_MODE is missing; "
         "AZURE_TENANT_ID is missing; AZURE_CLIENT_ID is missing"
