@@ -9,6 +9,7 @@ from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from .clock import format_instant, parse_instant
+from .journal import Fact
 
 _EXACT = Context(prec=100)
 
@@ -93,6 +94,15 @@ class BilledRecord:
             answers=dict(body["answers"]),
             refused_quantities=tuple(Decimal(text) for text in body["refused_quantities"]),
         )
+
+    def to_fact(self) -> Fact:
+        """The record as a fact of its own, to be kept over a restart."""
+        return {"kind": "billed", "record": self.to_json()}
+
+    @classmethod
+    def from_fact(cls, fact: Fact) -> BilledRecord:
+        """Reads what `to_fact` wrote."""
+        return cls.from_json(fact["record"])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+
+from .settings import Settings
 
 _TOKEN = 1_000_000
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,3 +31,33 @@ class TokenBucket:
             return False
         self._level -= _TOKEN
         return True
+
+
+class Quota:
+    """A marketplace's quota, with a bucket for each of what it counts apart, such as regions.
+
+    Args:
+        wall: Real time, for a quota that is set to follow it.
+    """
+
+    def __init__(self, wall: Callable[[], datetime]) -> None:
+        self._wall = wall
+        self._buckets: dict[tuple[str, int], TokenBucket] = {}
+
+    def admits(self, settings: Settings, now: datetime, counted: str = "") -> bool:
+        """Takes one call; False means throttled. A changed rate begins with a full bucket.
+
+        Args:
+            settings: The rate and its clock.
+            now: The sandbox's present.
+            counted: What the quota is of; empty when it is of everything.
+        """
+        rate = settings.calls_per_second
+        if rate == 0:
+            return True
+        at = self._wall() if settings.throttle_clock == "wall" else now
+        return self._buckets.setdefault((counted, rate), TokenBucket(rate, at)).take(at)
+
+    def reset(self) -> None:
+        """Fills every bucket."""
+        self._buckets.clear()

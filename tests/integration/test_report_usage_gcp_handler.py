@@ -1,185 +1,20 @@
-"""The deployed function: stores on DynamoDB, google-auth to the sandbox, settings from the environment."""
+"""What Google's deployed function has of its own, beside test_report_usage_handlers.py."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from builders import NOON, at
-from dynamodb import make_table, mocked_table
-from fakes.clock import FakeClock
-from gcp_setup import ACCOUNT, AUDIENCE, GcpReporting, consumer_of, gcp_records, prepare
-from lambda_setup import Context, emitted
-from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
-from meterbridge.adapters.dynamodb.registry_store import RegistryStore
-from meterbridge.domain.agreements import AgreementState
+from lambda_setup import Context
 from meterbridge.domain.errors import MarketplaceError, SettingsError
-from meterbridge.domain.metering_record import MeteringRecord, RecordState
-from sandbox.marketplaces.client import SandboxControl
-from sandbox.marketplaces.http_server import running_sandbox
-
-HANDLER = "report_usage_gcp.handler"
-ENVIRONMENT = {
-    "LEDGER_TABLE": "Ledger",
-    "REGISTRY_TABLE": "Registry",
-    "REPORTING_MODE": "live",
-    "GCP_AUDIENCE": AUDIENCE,
-    "GCP_SERVICE_ACCOUNT": ACCOUNT,
-    "GCP_SECRET_ARN": "",
-    "GCP_USER_LABELS": "",
-    "MARKETPLACE_ENDPOINT": "",
-    "AWS_ACCESS_KEY_ID": "any",
-    "AWS_SECRET_ACCESS_KEY": "any",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-
-
-@dataclass
-class Deployment:
-    """The function's surroundings and a way to import it afresh with them."""
-
-    stored: GcpReporting
-    control: SandboxControl
-    start: Callable[..., ModuleType]
+from reporting_functions import GCP, Deployment, deployed
 
 
 @pytest.fixture
 def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    with mocked_table("Ledger", "pending"), running_sandbox() as sandbox:
-        make_table("Registry", "ref", "by_reference")
-        prepare(sandbox.control)
-
-        def start(**changes: str) -> ModuleType:
-            endpoint = {"MARKETPLACE_ENDPOINT": sandbox.url}
-            for name, value in {**ENVIRONMENT, **endpoint, **changes}.items():
-                monkeypatch.setenv(name, value)
-            sys.modules.pop(HANDLER, None)
-            module = importlib.import_module(HANDLER)
-            # The logger of a service is one for the process; earlier tests captured its stream.
-            for log_handler in module.logger.handlers:
-                log_handler.stream = sys.stdout
-            monkeypatch.setattr(module.FUNCTION, "clock", FakeClock(NOON))
-            monkeypatch.setattr(module.FUNCTION, "backoff", lambda _: None)
-            return module
-
-        stored = GcpReporting(ledger=LedgerStore("Ledger"), registry=RegistryStore("Registry"))
-        yield Deployment(stored, sandbox.control, start)
-    sys.modules.pop(HANDLER, None)
-
-
-def two_records() -> list[MeteringRecord]:
-    return gcp_records(2)
-
-
-def test_what_is_pending_is_billed_and_counted(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str]
-) -> None:
-    records = two_records()
-    deployment.stored.add(*records)
-    assert deployment.start().handler({}, Context()) == {"accepted": 2}
-    assert deployment.stored.states(records) == [RecordState.ACCEPTED] * 2
-    assert [str(each.quantity) for each in deployment.control.billed().records] == ["1", "2"]
-    assert emitted(capsys) == {
-        "RecordsAccepted": 2,
-        "RecordsConflicted": 0,
-        "RecordsRejected": 0,
-        "RecordsExpired": 0,
-        "RecordsWaiting": 0,
-        "ReportingFailures": 0,
-        "AgreementsSuspended": 0,
-    }
-
-
-def test_a_dry_run_sends_nothing_changes_nothing_and_says_what_it_would_do(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str]
-) -> None:
-    records = two_records()
-    deployment.stored.add(*records)
-    assert deployment.start(REPORTING_MODE="dry-run").handler({}, Context()) == {"waiting": 2}
-    assert deployment.control.calls() == []
-    assert deployment.stored.states(records) == [RecordState.PENDING] * 2
-    output = capsys.readouterr().out
-    assert output.count('"would submit"') == 2
-    assert '"int64Value":"1"' in output
-    assert '"RecordsAccepted"' not in output
-    assert '"MinutesToDeadline":[2760.0]' in output
-
-
-def test_a_refused_buyer_is_suspended_in_the_registry(deployment: Deployment) -> None:
-    deployment.control.gcp.suspend_entitlement(consumer_of("agr_1"), since=at("2026-11-24T10"))
-    deployment.stored.add(*two_records())
-    assert deployment.start().handler({}, Context()) == {"held": 2}
-    assert deployment.stored.registry.agreement("agr_1").state is AgreementState.SUSPENDED
-
-
-def test_without_access_the_function_fails_loudly_after_its_metrics(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str]
-) -> None:
-    deployment.control.inject("error", code="PERMISSION_DENIED", count=None)
-    records = two_records()
-    deployment.stored.add(*records)
-    with pytest.raises(MarketplaceError, match="Service Control refuses us"):
-        deployment.start().handler({}, Context())
-    assert deployment.stored.states(records) == [RecordState.PENDING] * 2
-    metrics = emitted(capsys)
-    assert (metrics["ReportingFailures"], metrics["RecordsWaiting"]) == (1, 2)
-    assert metrics["MinutesToDeadline"] == 46 * 60
-
-
-def test_no_batch_is_begun_when_the_time_is_nearly_over(deployment: Deployment) -> None:
-    class LastSeconds(Context):
-        def get_remaining_time_in_millis(self) -> int:
-            self.remaining -= 60_000
-            return self.remaining
-
-    deployment.stored.add(*two_records())
-    assert deployment.start().handler({}, LastSeconds(remaining=120_000)) == {"waiting": 2}
-    assert deployment.control.calls() == []
-
-
-def test_killed_after_the_call_the_next_invocation_bills_nothing_twice(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    records = two_records()
-    deployment.stored.add(*records)
-    module = deployment.start()
-
-    class KilledError(BaseException):
-        pass
-
-    real_save = LedgerStore.save
-
-    def save(self: LedgerStore, record: MeteringRecord, **expected: Any) -> None:
-        if record.state is RecordState.ACCEPTED:
-            raise KilledError
-        real_save(self, record, **expected)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LedgerStore, "save", save)
-        with pytest.warns(UserWarning, match="No application"), pytest.raises(KilledError):
-            module.handler({}, Context())
-    assert deployment.stored.states(records) == [RecordState.SUBMITTED] * 2
-    module.FUNCTION.clock.advance(timedelta(minutes=5))
-    assert module.handler({}, Context()) == {"accepted": 2}
-    assert len(deployment.control.billed().records) == 2
-
-
-def test_missing_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ENVIRONMENT:
-        monkeypatch.delenv(name, raising=False)
-    sys.modules.pop(HANDLER, None)
-    with pytest.raises(SettingsError) as caught:
-        importlib.import_module(HANDLER)
-    assert str(caught.value) == (
-        "LEDGER_TABLE is missing; REGISTRY_TABLE is missing; REPORTING_MODE is missing"
-    )
+    with deployed(GCP, monkeypatch) as deployment:
+        yield deployment
 
 
 @pytest.mark.parametrize("missing", ["GCP_AUDIENCE", "GCP_SERVICE_ACCOUNT"])
@@ -189,7 +24,7 @@ def test_without_a_way_in_the_function_does_not_start(deployment: Deployment, mi
 
 
 def test_a_key_in_secrets_manager_is_the_other_way_in(deployment: Deployment) -> None:
-    deployment.stored.add(*two_records())
+    deployment.stored.add(*GCP.records())
     module = deployment.start(GCP_SECRET_ARN="arn:aws:secretsmanager:us-east-1:1:secret:none")
     with pytest.raises(MarketplaceError, match="cannot be read"):
         module.handler({}, Context())

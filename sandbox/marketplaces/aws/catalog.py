@@ -12,6 +12,7 @@ from typing import Any
 from ..billed import exact
 from ..clock import format_instant, parse_instant
 from ..exchange import BadControlRequestError
+from ..prices import price_of
 
 LICENSE_ARN = re.compile(
     r"arn:aws[a-zA-Z-]*:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}"
@@ -70,22 +71,18 @@ class Product:
             dimensions = {row["key"]: _dimension(row) for row in rows}
             code = body["product_code"]
             known = _PRODUCT_CODE.fullmatch(code)
-        except (KeyError, TypeError, ArithmeticError) as exc:
+        except (KeyError, TypeError) as exc:
             raise BadControlRequestError(f"not a product: {exc!r}") from exc
         if not known or not dimensions:
             raise BadControlRequestError("a product needs a code and at least one dimension")
-        prices = [dimension.unit_price for dimension in dimensions.values()]
-        if any(price is not None and not price.is_finite() for price in prices):
-            raise BadControlRequestError("a price must be a finite decimal")
         return cls(code, dimensions)
 
 
 def _dimension(row: Mapping[str, Any]) -> Dimension:
-    price = row.get("unit_price")
     return Dimension(
         key=str(row["key"]),
         allow_decimal=bool(row.get("allow_decimal", True)),
-        unit_price=None if price is None else Decimal(str(price)),
+        unit_price=price_of(row),
     )
 
 

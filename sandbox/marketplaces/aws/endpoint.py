@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 
 from ..billed import BilledRecord, exact
 from ..clock import format_instant, real_time
-from ..exchange import (
-    Answer,
-    Call,
-    Controlled,
-    Json,
-    Refusal,
-    RefusalKind,
-    Request,
-)
+from ..endpoint import Endpoint
+from ..exchange import Answer, Call, Json, Refusal, RefusalKind, Request
 from ..journal import Fact
-from ..throttle import TokenBucket
-from .administration import Administration
+from ..wire import json_answer, labels_of
+from .administration import AwsAdministration
 from .errors import AwsError, serialization, throttled
-from .metering import AwsMetering, RecordKey, Result, Status
+from .metering import AwsMetering, Result, Status
 from .records import read_batch, read_json
 from .settings import AwsSettings
 from .signature import region_of
@@ -45,7 +36,7 @@ _REFUSALS = {
 }
 
 
-class AwsMarketplace:
+class AwsMarketplace(Endpoint[AwsSettings]):
     """AWS Marketplace's metering API.
 
     Args:
@@ -58,14 +49,11 @@ class AwsMarketplace:
     def __init__(
         self, settings: AwsSettings | None = None, *, wall: Callable[[], datetime] = real_time
     ) -> None:
-        self._initial = settings or AwsSettings()
-        self._wall = wall
-        self._begin()
+        super().__init__(settings or AwsSettings(), wall)
 
-    def _begin(self) -> None:
+    def _begin(self) -> AwsAdministration:
         self._metering = AwsMetering(self._initial)
-        self._administration = Administration(self._metering)
-        self._buckets: dict[tuple[str, int], TokenBucket] = {}
+        return AwsAdministration(self._metering)
 
     def claims(self, request: Request) -> bool:
         """Every call of the AWS JSON protocol goes to the root path."""
@@ -80,7 +68,7 @@ class AwsMarketplace:
             return Call(self.name, operation)
         rows = body.get("UsageRecords") if isinstance(body, dict) else None
         records = rows if isinstance(rows, list) else []
-        return Call(self.name, operation, tuple(_labels(row) for row in records))
+        return Call(self.name, operation, tuple(labels_of(row, _LABELS) for row in records))
 
     def answer(self, request: Request, *, now: datetime, unprocessed: frozenset[int]) -> Answer:
         """Serves one call."""
@@ -92,7 +80,8 @@ class AwsMarketplace:
     def _meter(self, request: Request, now: datetime, unprocessed: frozenset[int]) -> Answer:
         _check_protocol(request)
         region = region_of(request.headers)
-        self._check_quota(region, now)
+        if not self._quota.admits(self._metering.settings, now, region):
+            raise throttled()
         batch = read_batch(request.body, self._metering.settings)
         results = self._metering.meter(batch, region=region, now=now, unprocessed=unprocessed)
         done = [result for result in results if result.status is not Status.UNPROCESSED]
@@ -101,27 +90,14 @@ class AwsMarketplace:
             "Results": [_wire(result) for result in done],
             "UnprocessedRecords": [dict(result.record.wire) for result in undone],
         }
-        return _answer(
+        return json_answer(
             HTTPStatus.OK,
             body,
             "Success",
+            _headers(),
             records=tuple(_log(result) for result in results),
-            facts=tuple(
-                {"kind": "billed", "record": result.billed.to_json()}
-                for result in done
-                if result.billed is not None
-            ),
+            facts=tuple(each.billed.to_fact() for each in done if each.billed is not None),
         )
-
-    def _check_quota(self, region: str, now: datetime) -> None:
-        settings = self._metering.settings
-        rate = settings.calls_per_second
-        if rate == 0:
-            return
-        at = self._wall() if settings.throttle_clock == "wall" else now
-        bucket = self._buckets.setdefault((region, rate), TokenBucket(rate, at))
-        if not bucket.take(at):
-            raise throttled()
 
     def refuse(self, refusal: Refusal) -> Answer:
         """An injected refusal, by default under AWS's own names."""
@@ -129,10 +105,6 @@ class AwsMarketplace:
         return _error(
             AwsError(refusal.code or code, refusal.message or message, refusal.status or status)
         )
-
-    def control(self, method: str, path: Sequence[str], body: Json, now: datetime) -> Controlled:
-        """Registrations, cancellations and settings."""
-        return self._administration.serve(method, path, body, now)
 
     def billed(self) -> list[BilledRecord]:
         """Everything on the bill, in the order of acceptance."""
@@ -142,25 +114,11 @@ class AwsMarketplace:
         """Hours that are billed twice."""
         return self._metering.warnings()
 
-    def replay(self, fact: Fact) -> None:
-        """Takes back a row of the bill, a registration or a setting."""
-        if fact["kind"] == "billed":
-            billed = BilledRecord.from_json(fact["record"])
-            key = RecordKey(
-                billed.region, billed.agreement, billed.buyer, billed.dimension, billed.hour
-            )
-            self._metering.bill[key] = billed
-        else:
-            self._administration.replay(fact)
+    def _put_back(self, fact: Fact) -> None:
+        self._metering.put_back(BilledRecord.from_fact(fact))
 
-    def reset(self, *, keep_setup: bool) -> list[Fact]:
-        """Empties the bill, and unless the set-up is kept, registrations and settings."""
+    def _empty_bill(self) -> None:
         self._metering.bill.clear()
-        self._buckets.clear()
-        if keep_setup:
-            return self._administration.facts()
-        self._begin()
-        return []
 
 
 def _check_protocol(request: Request) -> None:
@@ -173,14 +131,6 @@ def _check_protocol(request: Request) -> None:
         raise serialization(f"content type must be {_CONTENT_TYPE}")
 
 
-def _labels(row: Any) -> dict[str, str]:
-    if not isinstance(row, dict):
-        return {}
-    return {
-        label: row[member] for label, member in _LABELS.items() if isinstance(row.get(member), str)
-    }
-
-
 def _wire(result: Result) -> Json:
     wire: Json = {"UsageRecord": dict(result.record.wire), "Status": result.status.value}
     if result.record_id:
@@ -190,7 +140,7 @@ def _wire(result: Result) -> Json:
 
 def _log(result: Result) -> dict[str, str]:
     return {
-        **_labels(result.record.wire),
+        **labels_of(result.record.wire, _LABELS),
         "used_at": format_instant(result.record.used_at),
         "quantity": exact(result.record.quantity.value),
         "status": result.status.value,
@@ -199,21 +149,8 @@ def _log(result: Result) -> dict[str, str]:
 
 def _error(error: AwsError) -> Answer:
     body = {"__type": error.code, "message": error.message}
-    return _answer(error.status, body, error.code)
+    return json_answer(error.status, body, error.code, _headers())
 
 
-def _answer(
-    status: int,
-    body: Json,
-    outcome: str,
-    records: tuple[Mapping[str, str], ...] = (),
-    facts: tuple[Fact, ...] = (),
-) -> Answer:
-    return Answer(
-        status=status,
-        body=json.dumps(body, default=str).encode(),
-        headers={"Content-Type": _CONTENT_TYPE, "x-amzn-RequestId": str(uuid.uuid4())},
-        outcome=outcome,
-        records=records,
-        facts=facts,
-    )
+def _headers() -> dict[str, str]:
+    return {"Content-Type": _CONTENT_TYPE, "x-amzn-RequestId": str(uuid.uuid4())}

@@ -182,7 +182,8 @@ class AwsMetering:
         raise invalid_customer(f"the customer {customer_identifier!r} does not exist")
 
     def _open(self, agreement: Agreement, now: datetime) -> bool:
-        ended = agreement.end is not None and now >= agreement.end + self.settings.final_window
+        final_window = self.settings.seconds("final_window")
+        ended = agreement.end is not None and now >= agreement.end + final_window
         return not ended and not agreement.suspended
 
     def _record(self, entry: _Judged, now: datetime) -> Result:
@@ -202,6 +203,13 @@ class AwsMetering:
         billed = replace(billed, answers=_counted(billed.answers, status))
         self.bill[entry.key] = billed
         return Result(entry.record, status, billed)
+
+    def put_back(self, billed: BilledRecord) -> None:
+        """Takes back a row of the bill that was kept over a restart."""
+        key = RecordKey(
+            billed.region, billed.agreement, billed.buyer, billed.dimension, billed.hour
+        )
+        self.bill[key] = billed
 
     def warnings(self) -> list[str]:
         """Hours that are billed twice, once by licence and once by product code."""

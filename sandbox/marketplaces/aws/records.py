@@ -7,14 +7,14 @@ AWS's JSON protocol has it. Numbers are read without floats.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
+from ..wire import parse_json
 from .catalog import LICENSE_ARN
 from .errors import (
     invalid_license,
@@ -79,13 +79,9 @@ def read_json(body: bytes) -> Any:
         AwsError: SerializationException.
     """
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, ArithmeticError, RecursionError) as exc:
+        return parse_json(body)
+    except ValueError as exc:
         raise serialization("the body is not JSON") from exc
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def read_batch(body: bytes, settings: AwsSettings) -> Batch:

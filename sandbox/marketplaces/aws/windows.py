@@ -15,7 +15,8 @@ def deadline(used_at: datetime, settings: AwsSettings) -> datetime:
     """
     month = used_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     next_month = (month + timedelta(days=32)).replace(day=1)
-    return min(used_at + settings.late_limit, next_month + settings.month_end_grace)
+    late_limit, grace = settings.seconds("late_limit"), settings.seconds("month_end_grace")
+    return min(used_at + late_limit, next_month + grace)
 
 
 def check_window(used_at: datetime, now: datetime, settings: AwsSettings) -> None:
@@ -24,7 +25,7 @@ def check_window(used_at: datetime, now: datetime, settings: AwsSettings) -> Non
     Raises:
         AwsError: TimestampOutOfBoundsException; the whole call fails.
     """
-    if used_at > now + settings.future_skew:
+    if used_at > now + settings.seconds("future_skew"):
         raise timestamp_out_of_bounds(f"usage of {used_at.isoformat()} is in the future")
     if now >= deadline(used_at, settings):
         raise timestamp_out_of_bounds(f"usage of {used_at.isoformat()} is past its window")

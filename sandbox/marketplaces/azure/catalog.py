@@ -13,6 +13,7 @@ from typing import Any
 from ..billed import exact
 from ..clock import format_instant, parse_instant
 from ..exchange import BadControlRequestError
+from ..prices import price_of
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -66,11 +67,8 @@ class Offer:
                 for plan, rows in body["plans"].items()
             }
             offer = cls(str(body["offer_id"]), plans, str(body.get("app_id", "")))
-        except (AttributeError, KeyError, TypeError, ArithmeticError) as exc:
+        except (AttributeError, KeyError, TypeError) as exc:
             raise BadControlRequestError(f"not an offer: {exc!r}") from exc
-        prices = [price for plan in plans.values() for price in plan.values()]
-        if any(price is not None and not price.is_finite() for price in prices):
-            raise BadControlRequestError("a price must be a finite decimal")
         if not offer.offer_id or not plans or not all(plans.values()):
             raise BadControlRequestError("an offer needs an id, and plans with a dimension each")
         return offer
@@ -79,8 +77,7 @@ class Offer:
 def _dimension(row: str | Mapping[str, Any]) -> tuple[str, Decimal | None]:
     if isinstance(row, str):
         return row, None
-    price = row.get("unit_price")
-    return str(row["id"]), None if price is None else Decimal(str(price))
+    return str(row["id"]), price_of(row)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,19 +13,11 @@ from urllib.parse import parse_qsl
 
 from ..billed import BilledRecord
 from ..clock import real_time
-from ..exchange import (
-    SIGN_IN,
-    Answer,
-    Call,
-    Controlled,
-    Json,
-    Refusal,
-    RefusalKind,
-    Request,
-)
+from ..endpoint import Endpoint
+from ..exchange import SIGN_IN, Answer, Call, Json, Refusal, RefusalKind, Request
 from ..journal import Fact
-from ..throttle import TokenBucket
-from .administration import Administration
+from ..wire import json_answer
+from .administration import AzureAdministration
 from .catalog import GUID
 from .errors import AzureError, Status, TokenError, bad_argument
 from .events import read_batch, read_json
@@ -52,7 +44,7 @@ _REFUSALS = {
 }
 
 
-class AzureMarketplace:
+class AzureMarketplace(Endpoint[AzureSettings]):
     """Azure Marketplace's metering API, and the directory that lets in.
 
     Args:
@@ -65,15 +57,12 @@ class AzureMarketplace:
     def __init__(
         self, settings: AzureSettings | None = None, *, wall: Callable[[], datetime] = real_time
     ) -> None:
-        self._initial = settings or AzureSettings()
-        self._wall = wall
-        self._begin()
+        super().__init__(settings or AzureSettings(), wall)
 
-    def _begin(self) -> None:
+    def _begin(self) -> AzureAdministration:
         self._metering = AzureMetering(self._initial)
         self._tokens = Tokens(self._wall)
-        self._administration = Administration(self._metering, self._tokens)
-        self._buckets: dict[int, TokenBucket] = {}
+        return AzureAdministration(self._metering, self._tokens)
 
     def claims(self, request: Request) -> bool:
         """The metering API under `/api`, and a tenant's token endpoints."""
@@ -125,7 +114,8 @@ class AzureMarketplace:
         if operation is None:
             raise AzureError(404, "NotFound", "The method is not served there.")
         token = self._admitted(request)
-        self._check_quota(now)
+        if not self._quota.admits(self._metering.settings, now):
+            raise AzureError(429, "TooManyRequests", "Too many requests.")
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         if query.get("api-version") != API_VERSION:
             raise bad_argument(f"The api-version must be {API_VERSION}.", "api-version")
@@ -182,14 +172,6 @@ class AzureMarketplace:
             raise AzureError(status, code, "The token is missing, expired or for others.")
         return token
 
-    def _check_quota(self, now: datetime) -> None:
-        rate = self._metering.settings.calls_per_second
-        if rate == 0:
-            return
-        at = self._wall() if self._metering.settings.throttle_clock == "wall" else now
-        if not self._buckets.setdefault(rate, TokenBucket(rate, at)).take(at):
-            raise AzureError(429, "TooManyRequests", "Too many requests.")
-
     def refuse(self, refusal: Refusal) -> Answer:
         """An injected refusal, by default under Microsoft's own names."""
         code, status, message = _REFUSALS[refusal.kind]
@@ -204,12 +186,7 @@ class AzureMarketplace:
         seconds = self._metering.settings.retry_after_seconds
         if error.status != 429 or not seconds:
             return answer
-        retry = {**answer.headers, "Retry-After": str(seconds)}
-        return Answer(answer.status, answer.body, retry, answer.outcome)
-
-    def control(self, method: str, path: Sequence[str], body: Json, now: datetime) -> Controlled:
-        """Registrations, cancellations and settings."""
-        return self._administration.serve(method, path, body, now)
+        return replace(answer, headers={**answer.headers, "Retry-After": str(seconds)})
 
     def billed(self) -> list[BilledRecord]:
         """Everything on the bill, in the order of acceptance."""
@@ -219,21 +196,11 @@ class AzureMarketplace:
         """Nothing can be billed twice here."""
         return []
 
-    def replay(self, fact: Fact) -> None:
-        """Takes back a row of the bill, a registration or a setting."""
-        if fact["kind"] == "billed":
-            self._metering.put_back(BilledRecord.from_json(fact["record"]))
-        else:
-            self._administration.replay(fact)
+    def _put_back(self, fact: Fact) -> None:
+        self._metering.put_back(BilledRecord.from_fact(fact))
 
-    def reset(self, *, keep_setup: bool) -> list[Fact]:
-        """Empties the bill, and unless the set-up is kept, registrations and settings."""
+    def _empty_bill(self) -> None:
         self._metering.bill.clear()
-        self._buckets.clear()
-        if keep_setup:
-            return self._administration.facts()
-        self._begin()
-        return []
 
 
 def _is_sign_in(path: str) -> bool:
@@ -247,36 +214,21 @@ def _metered(
     headers: Mapping[str, str],
     results: Sequence[Result],
 ) -> Answer:
-    answer = _answer(status, body, outcome, headers)
-    return Answer(
-        status=answer.status,
-        body=answer.body,
-        headers=answer.headers,
-        outcome=outcome,
+    return replace(
+        _answer(status, body, outcome, headers),
         records=tuple(logged(result) for result in results),
-        facts=tuple(
-            {"kind": "billed", "record": result.billed.to_json()}
-            for result in results
-            if result.billed is not None
-        ),
+        facts=tuple(each.billed.to_fact() for each in results if each.billed is not None),
     )
 
 
 def _answer(status: int, body: Any, outcome: str, headers: Mapping[str, str]) -> Answer:
     """An answer with the caller's request and correlation ids, or new ones."""
-    ids = {name: headers.get(name, "") for name in _IDS}
-    return Answer(
-        status=status,
-        body=json.dumps(body, default=_number).encode(),
-        headers={
-            "Content-Type": "application/json; charset=utf-8",
-            **{
-                name: given if GUID.fullmatch(given) else str(uuid.uuid4())
-                for name, given in ids.items()
-            },
-        },
-        outcome=outcome,
-    )
+    given = {name: headers.get(name, "") for name in _IDS}
+    ids = {
+        name: text if GUID.fullmatch(text) else str(uuid.uuid4()) for name, text in given.items()
+    }
+    sent = {"Content-Type": "application/json; charset=utf-8", **ids}
+    return json_answer(status, body, outcome, sent, default=_number)
 
 
 def _number(value: object) -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
+from ..wire import parse_json
 from .catalog import GUID
 from .errors import EventError, Status, bad_argument
 from .settings import AzureSettings
@@ -43,13 +43,9 @@ def read_json(body: bytes) -> Any:
         AzureError: BadArgument.
     """
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, ArithmeticError, RecursionError) as exc:
+        return parse_json(body)
+    except ValueError as exc:
         raise bad_argument("The body is not JSON.") from exc
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def read_batch(body: bytes, settings: AzureSettings) -> list[Any]:

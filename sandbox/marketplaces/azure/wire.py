@@ -8,6 +8,7 @@ from typing import Any
 
 from ..billed import BilledRecord, exact
 from ..clock import format_instant
+from ..wire import labels_of
 from .errors import Status
 from .metering import Result
 
@@ -59,9 +60,7 @@ def labels(row: Any) -> dict[str, str]:
     """What faults and the call log tell an event by."""
     if not isinstance(row, Mapping):
         return {}
-    found = {
-        label: row[member] for label, member in _LABELS.items() if isinstance(row.get(member), str)
-    }
+    found = labels_of(row, _LABELS)
     resource = row.get("resourceId") or row.get("resourceUri")
     return {**found, "resource": resource} if isinstance(resource, str) else found
 

@@ -12,6 +12,7 @@ from typing import Any
 from ..billed import exact
 from ..clock import format_instant, parse_instant
 from ..exchange import BadControlRequestError
+from ..prices import price_of
 from .errors import CHECK_ERRORS
 
 CONSUMER = re.compile(
@@ -76,7 +77,7 @@ class Service:
             rows = [{"id": row} if isinstance(row, str) else row for row in body["metrics"]]
             metrics = {row["id"]: _metric(row) for row in rows}
             service = cls(str(body["service"]), metrics, tuple(map(str, body.get("reporters", ()))))
-        except (KeyError, TypeError, ArithmeticError) as exc:
+        except (KeyError, TypeError) as exc:
             raise BadControlRequestError(f"not a service: {exc!r}") from exc
         if not _SERVICE.fullmatch(service.name) or not metrics:
             raise BadControlRequestError("a service needs a domain name and at least one metric")
@@ -84,16 +85,13 @@ class Service:
 
 
 def _metric(row: Mapping[str, Any]) -> Metric:
-    price = row.get("unit_price")
     metric = Metric(
         id=str(row["id"]),
         kind=str(row.get("kind", "int64")),
-        unit_price=None if price is None else Decimal(str(price)),
+        unit_price=price_of(row),
     )
     if not _METRIC.fullmatch(metric.id) or metric.kind not in _KINDS:
         raise BadControlRequestError(f"{metric.id!r}: a metric is of kind {' or '.join(_KINDS)}")
-    if metric.unit_price is not None and not metric.unit_price.is_finite():
-        raise BadControlRequestError("a price must be a finite decimal")
     return metric
 
 

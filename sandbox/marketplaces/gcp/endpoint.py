@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from ..billed import BilledRecord
 from ..clock import real_time
-from ..exchange import (
-    SIGN_IN,
-    Answer,
-    Call,
-    Controlled,
-    Json,
-    Refusal,
-    RefusalKind,
-    Request,
-)
+from ..endpoint import Endpoint
+from ..exchange import SIGN_IN, Answer, Call, Json, Refusal, RefusalKind, Request
 from ..journal import Fact
-from ..throttle import TokenBucket
+from ..wire import json_answer
 from . import oddities
-from .administration import Administration
+from .administration import GcpAdministration
 from .catalog import Service
 from .errors import (
     HTTP_STATUS,
@@ -44,6 +35,7 @@ _IMPERSONATION_PATH = re.compile(
 )
 _EXCHANGE_PATH, _GRANT_PATH = "/v1/token", "/token"
 _CONFIG_ID = "2026-11-01r0"
+_HEADERS = {"Content-Type": "application/json; charset=UTF-8"}
 _REFUSALS = {
     RefusalKind.INTERNAL_ERROR: (Code.INTERNAL, "Internal error encountered."),
     RefusalKind.THROTTLED: (Code.RESOURCE_EXHAUSTED, "Quota exceeded"),
@@ -52,7 +44,7 @@ _REFUSALS = {
 }
 
 
-class GcpMarketplace:
+class GcpMarketplace(Endpoint[GcpSettings]):
     """Google Cloud Marketplace's usage reporting.
 
     Args:
@@ -65,15 +57,13 @@ class GcpMarketplace:
     def __init__(
         self, settings: GcpSettings | None = None, *, wall: Callable[[], datetime] = real_time
     ) -> None:
-        self._initial = settings or GcpSettings()
-        self._wall = wall
-        self._begin()
+        self._tokens = Tokens(wall)
+        super().__init__(settings or GcpSettings(), wall)
 
-    def _begin(self) -> None:
+    def _begin(self) -> GcpAdministration:
+        """Tokens stay: whoever holds one is no part of the set-up."""
         self._rules = ServiceControl(self._initial)
-        self._tokens = Tokens(self._wall)
-        self._administration = Administration(self._rules, self._tokens)
-        self._buckets: dict[tuple[str, int], TokenBucket] = {}
+        return GcpAdministration(self._rules, self._tokens)
 
     def claims(self, request: Request) -> bool:
         """Service Control's two methods and the three ways to a token."""
@@ -112,7 +102,7 @@ class GcpMarketplace:
             return self._report(service, body, now, unprocessed)
         except TokenError as error:
             body = {"error": error.code, "error_description": error.description}
-            return _answer(error.status, body, error.code)
+            return json_answer(error.status, body, error.code, _HEADERS)
         except GoogleError as error:
             return _error(error.code.name, error.code, error.message, HTTP_STATUS[error.code])
 
@@ -126,7 +116,7 @@ class GcpMarketplace:
             body = self._tokens.exchange(request.body, lifetime)
         else:
             body = self._tokens.grant(request.body, lifetime)
-        return _answer(HTTPStatus.OK, body, "Success")
+        return json_answer(HTTPStatus.OK, body, "Success", _HEADERS)
 
     def _admit(self, request: Request, name: str, now: datetime) -> Service:
         token = self._tokens.holder(request.headers.get("authorization", ""))
@@ -141,18 +131,9 @@ class GcpMarketplace:
                 f"{token.email or 'the federated identity'} lacks "
                 f"servicemanagement.services.report on {name}",
             )
-        self._check_quota(name, now)
-        return service
-
-    def _check_quota(self, service: str, now: datetime) -> None:
-        settings = self._rules.settings
-        rate = settings.calls_per_second
-        if rate == 0:
-            return
-        at = self._wall() if settings.throttle_clock == "wall" else now
-        bucket = self._buckets.setdefault((service, rate), TokenBucket(rate, at))
-        if not bucket.take(at):
+        if not self._quota.admits(self._rules.settings, now, name):
             raise GoogleError(Code.RESOURCE_EXHAUSTED, "Quota exceeded")
+        return service
 
     def _check(self, service: Service, body: Json, now: datetime, *, failing: bool) -> Answer:
         row = check_row(body)
@@ -167,7 +148,7 @@ class GcpMarketplace:
             subject = str(row.get("consumerId", ""))
             answer["checkErrors"] = [{"code": code, "subject": subject, "detail": detail}]
         log = {"method": "check", **_labels(row), "status": code or "OK"}
-        return _answer(HTTPStatus.OK, answer, "Success", records=(log,))
+        return json_answer(HTTPStatus.OK, answer, "Success", _HEADERS, records=(log,))
 
     def _report(
         self, service: Service, body: Json, now: datetime, unprocessed: frozenset[int]
@@ -185,10 +166,11 @@ class GcpMarketplace:
         answer: Json = {"serviceConfigId": _CONFIG_ID}
         if errors:
             answer["reportErrors"] = errors
-        return _answer(
+        return json_answer(
             HTTPStatus.OK,
             answer,
             "Success",
+            _HEADERS,
             records=tuple(_log(row, each) for row, each in zip(rows, outcomes, strict=True)),
             facts=tuple(each.accepted.to_fact() for each in outcomes if each.accepted is not None),
         )
@@ -201,10 +183,6 @@ class GcpMarketplace:
         status = refusal.status or HTTP_STATUS[code]
         return _error(refusal.code or code.name, code, refusal.message or message, status)
 
-    def control(self, method: str, path: Sequence[str], body: Json, now: datetime) -> Controlled:
-        """Registrations, cancellations and settings."""
-        return self._administration.serve(method, path, body, now)
-
     def billed(self) -> list[BilledRecord]:
         """Everything that was added up, in the order of acceptance."""
         return self._rules.billed()
@@ -213,24 +191,11 @@ class GcpMarketplace:
         """What was counted twice, late, with gaps, or for a later invoice."""
         return oddities.warnings(self._rules.bill, self._rules.settings)
 
-    def replay(self, fact: Fact) -> None:
-        """Takes back an accepted operation, a registration or a setting."""
-        if fact["kind"] == "accepted":
-            self._rules.note(Accepted.from_fact(fact))
-        else:
-            self._administration.replay(fact)
+    def _put_back(self, fact: Fact) -> None:
+        self._rules.note(Accepted.from_fact(fact))
 
-    def reset(self, *, keep_setup: bool) -> list[Fact]:
-        """Empties the bill, and unless the set-up is kept, registrations and settings. Tokens stay."""
+    def _empty_bill(self) -> None:
         self._rules.forget_bill()
-        self._buckets.clear()
-        if keep_setup:
-            return self._administration.facts()
-        tokens = self._tokens
-        self._begin()
-        self._tokens = tokens
-        self._administration = Administration(self._rules, tokens)
-        return []
 
 
 def _labels(row: Any) -> dict[str, str]:
@@ -253,21 +218,4 @@ def _log(row: Mapping[str, Any], outcome: Outcome) -> dict[str, str]:
 
 def _error(outcome: str, code: Code, message: str, status: int) -> Answer:
     body = {"error": {"code": status, "message": message, "status": code.name}}
-    return _answer(status, body, outcome)
-
-
-def _answer(
-    status: int,
-    body: Json,
-    outcome: str,
-    records: tuple[Mapping[str, str], ...] = (),
-    facts: tuple[Fact, ...] = (),
-) -> Answer:
-    return Answer(
-        status=status,
-        body=json.dumps(body, default=str).encode(),
-        headers={"Content-Type": "application/json; charset=UTF-8"},
-        outcome=outcome,
-        records=records,
-        facts=facts,
-    )
+    return json_answer(status, body, outcome, _HEADERS)

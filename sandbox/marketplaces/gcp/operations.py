@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from ..clock import parse_instant
+from ..wire import parse_json
 from .errors import invalid_argument, invalid_operation
 
 _OPERATION_FIELDS = frozenset(
@@ -78,16 +79,12 @@ def read_json(body: bytes, max_bytes: int) -> dict[str, Any]:
     if len(body) >= max_bytes:
         raise invalid_argument(f"the request is {len(body)} bytes; it must be less than 1 MB")
     try:
-        request = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, ArithmeticError, RecursionError) as exc:
+        request = parse_json(body)
+    except ValueError as exc:
         raise invalid_argument("Invalid JSON payload received") from exc
     if not isinstance(request, dict):
         raise invalid_argument("Invalid JSON payload received: not an object")
     return request
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def check_row(request: Mapping[str, Any]) -> dict[str, Any]:
