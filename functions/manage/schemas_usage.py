@@ -14,6 +14,7 @@ from meterbridge.application.usage_report import WindowQuantity
 from meterbridge.domain.event_values import Reason
 from meterbridge.domain.events import Standing
 from meterbridge.domain.money import plain
+from meterbridge.domain.unbilled import UnbilledReason, UnbilledUsage
 
 
 class EventView(BaseModel):
@@ -146,3 +147,39 @@ class UsageView(Listing):
         description="When the newest event that is included was received; null without usage"
     )
     folded_at: datetime | None
+
+
+class UnbilledUsageView(BaseModel):
+    """What one meter and group show in hours that nothing bills."""
+
+    customer_id: str
+    meter_id: str
+    group: dict[str, str] = Field(
+        description="Value by name; empty if it was counted under an earlier group_by of the meter"
+    )
+    agreement_id: str | None = Field(
+        description="Whose plan has no dimension for it; null where no agreement owns the hours"
+    )
+    reason: UnbilledReason
+    quantity: str
+    first_hour: datetime = Field(description="The first hour in the range with a quantity")
+    last_hour: datetime = Field(description="The last hour in the range with a quantity")
+
+    @classmethod
+    def of(cls, found: UnbilledUsage) -> UnbilledUsageView:
+        return cls(
+            customer_id=found.customer_id,
+            meter_id=found.meter_id,
+            group=dict(found.group),
+            agreement_id=found.agreement_id,
+            reason=found.reason,
+            quantity=plain(found.quantity),
+            first_hour=found.first_hour,
+            last_hour=found.last_hour,
+        )
+
+
+class UnbilledUsageList(Listing):
+    """A page of unbilled usage, by customer. It may be empty and still have a next one."""
+
+    items: list[UnbilledUsageView]

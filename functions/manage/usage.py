@@ -1,4 +1,4 @@
-"""/v1/usage: what a customer has used, as it will be billed."""
+"""/v1/usage: what a customer has used, as it will be billed, and what nothing bills."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from manage.answers import fitting
-from manage.fields import Cursor, MomentQuery, to_cursor
+from manage.fields import Cursor, Limit, MomentQuery, to_cursor
 from manage.resolver import Resolver
-from manage.schemas_usage import QuantityView, UsageView
+from manage.schemas_usage import QuantityView, UnbilledUsageList, UnbilledUsageView, UsageView
 from manage.services import Services
 from meterbridge.application.manage_catalog import visible_product
+from meterbridge.application.unbilled_usage import list_unbilled
 from meterbridge.application.usage_report import usage_report
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.meters import ResetPeriod
@@ -20,7 +21,7 @@ TAGS = ["Usage"]
 
 
 def add_usage(app: Resolver, services: Services) -> None:
-    """Add the route of usage."""
+    """Add the routes of usage."""
     registry = services.registry
 
     @app.get("/v1/usage", tags=TAGS, summary="Usage of a customer by window, meter and group")
@@ -57,6 +58,37 @@ def add_usage(app: Resolver, services: Services) -> None:
             next_cursor=to_cursor(str(next_place)) if more else None,
             fresh_through=report.fresh_through,
             folded_at=report.folded_at,
+        )
+
+    @app.get(
+        "/v1/usage/unbilled",
+        tags=TAGS,
+        summary="List usage of known customers that no dimension of an agreement bills, and why",
+    )
+    def get_unbilled_usage(
+        product_id: Annotated[str, Query(max_length=64)],
+        start: MomentQuery,
+        end: MomentQuery,
+        customer_id: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
+        cursor: Annotated[
+            str, Query(max_length=2000, description="next_cursor of the page before")
+        ] = "",
+        limit: Limit = 50,
+    ) -> UnbilledUsageList:
+        visible_product(product_id, caller=app.caller, registry=registry)
+        found = list_unbilled(
+            product_id=product_id,
+            customer_id=customer_id,
+            start=start,
+            end=end,
+            limit=limit,
+            cursor=cursor,
+            usage=services.usage,
+            registry=registry,
+        )
+        return UnbilledUsageList(
+            items=[UnbilledUsageView.of(each) for each in found.items],
+            next_cursor=found.next_cursor or None,
         )
 
 

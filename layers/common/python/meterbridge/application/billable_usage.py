@@ -13,9 +13,9 @@ from meterbridge.domain.events import MAX_AGE
 from meterbridge.domain.meters import Aggregation, Meter, quantities
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.rating import RatedUsage, rate
-from meterbridge.domain.term import owned_hours
+from meterbridge.domain.term import end_among, owned_hours
 from meterbridge.domain.usage import HourlyUsage
-from meterbridge.domain.windows import HOUR, hour_of
+from meterbridge.domain.windows import hour_of
 
 GAUGE_MEMORY = MAX_AGE
 """A gauge that was not stated for this long is taken to be zero: so much history is read for it."""
@@ -47,15 +47,17 @@ class BillingTerms:
     def _metered(
         self, dimension: Dimension, rows: Sequence[HourlyUsage]
     ) -> dict[datetime, Decimal]:
-        hours, ends_at = self.hours, self.agreement.ends_at
+        hours = self.hours
         if not hours:
             return {}
-        meter = self.meters[dimension.meter_id]
-        if meter.aggregation is not Aggregation.TIME_WEIGHTED:
-            rows = [row for row in rows if hours[0] <= row.hour <= hours[-1]]
-        last = hours[-1] + HOUR
-        until = last if ends_at is not None and last >= ends_at else None
-        return quantities(meter, rows, hours, dimension.group, until=until)
+        return quantities(
+            self.meters[dimension.meter_id],
+            rows,
+            hours,
+            dimension.group,
+            since=hours[0],
+            until=end_among(self.agreement, hours),
+        )
 
 
 @dataclass(frozen=True, slots=True)

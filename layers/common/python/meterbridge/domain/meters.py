@@ -156,6 +156,7 @@ def hourly_quantities(
     states: Mapping[datetime, MeterState],
     hours: Sequence[datetime],
     *,
+    since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[datetime, Decimal]:
     """The billable quantity attributed to each of the hours, for one group of one customer.
@@ -168,10 +169,12 @@ def hourly_quantities(
     Args:
         states: by hour, from `context_start` of the first hour on.
         hours: ascending.
+        since: a full hour. The reset period in which it falls begins there, though a gauge keeps
+            what it held, and nothing is attributed before: an agreement's start.
         until: a full hour. The reset period in which it falls ends there, and nothing is
             attributed from then on: an agreement's end.
     """
-    found = _attributed(meter, states, hours, until)
+    found = attributed(meter, states, hours, since=since, until=until)
     return {hour: found.get(hour, ZERO) for hour in hours}
 
 
@@ -181,6 +184,7 @@ def quantities(
     hours: Sequence[datetime],
     wanted: Mapping[str, str],
     *,
+    since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[datetime, Decimal]:
     """As hourly_quantities, summed over the groups that have the wanted values.
@@ -194,7 +198,8 @@ def quantities(
     totals = dict.fromkeys(hours, ZERO)
     for group, states in states_of(rows, meter).items():
         if meter.selects(group, wanted):
-            for hour, quantity in _attributed(meter, states, hours, until).items():
+            found = attributed(meter, states, hours, since=since, until=until)
+            for hour, quantity in found.items():
                 totals[hour] = exact_sum((totals[hour], quantity))
     return totals
 
@@ -219,13 +224,20 @@ def context_start(meter: Meter, hour: datetime) -> datetime:
     return hour_of(start - GAUGE_HOLD) if gauge else start
 
 
-def _attributed(
+def attributed(
     meter: Meter,
     states: Mapping[datetime, MeterState],
     hours: Sequence[datetime],
-    until: datetime | None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> dict[datetime, Decimal]:
-    wanted = [hour for hour in hours if until is None or hour < until]
+    """As hourly_quantities, without the hours to which nothing is attributed."""
+    wanted = [
+        hour
+        for hour in hours
+        if (since is None or since <= hour) and (until is None or hour < until)
+    ]
     if meter.aggregation in ADDITIVE:
         return {hour: states[hour].quantity for hour in wanted if hour in states}
     found: dict[datetime, Decimal] = {}
@@ -233,6 +245,8 @@ def _attributed(
     for (start, end), of_period in groupby(wanted, meter.reset.bounds):
         period_hours = set(of_period)
         last_hour = (end if until is None else min(end, until)) - HOUR
+        if since is not None:
+            start = max(start, since)
         first = bisect_left(ascending, start)
         inside = ascending[first : bisect_right(ascending, last_hour)]
         if meter.aggregation in MONOTONE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from meterbridge.domain.agreements import Agreement
@@ -13,6 +14,16 @@ def owned_hours(agreement: Agreement, start: datetime, end: datetime) -> list[da
     first = max(start, hour_of(agreement.starts_at))
     last = end if agreement.ends_at is None else min(end, _hour_ceiling(agreement.ends_at))
     return list(hours_between(first, last))
+
+
+def end_among(agreement: Agreement, owned: Sequence[datetime]) -> datetime | None:
+    """The hour from which the agreement bills nothing more, if it ends in its last owned hour.
+
+    Args:
+        owned: some of its hours, ascending; at least one.
+    """
+    last = owned[-1] + HOUR
+    return last if agreement.ends_at is not None and last >= agreement.ends_at else None
 
 
 def closed_hours(

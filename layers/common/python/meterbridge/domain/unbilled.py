@@ -1,0 +1,169 @@
+"""Usage that is metered and that no dimension of an agreement bills: how much of it, and why.
+
+    metered = billed + unbilled, for every meter and group
+
+Hours are taken together in spans: those that one agreement owns, and those in a row that none
+owns. Within a span quantities are attributed to hours as billing does it, and a span without an
+agreement is counted as one of that time would bill it. For SUM and COUNT, metered is then what the
+hours hold. Other aggregates over more than an hour begin anew with every span and end with it (a
+gauge keeps what it held): metered is the sum over spans, and an aggregate that is billed once, in
+the last hour of its period, is unbilled in that hour too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from meterbridge.domain.agreements import Agreement, owner_of_hour
+from meterbridge.domain.meters import ADDITIVE, Meter, attributed, states_of
+from meterbridge.domain.money import exact_sum
+from meterbridge.domain.offerings import Dimension
+from meterbridge.domain.term import end_among
+from meterbridge.domain.usage import GroupKey, HourlyUsage
+from meterbridge.domain.windows import HOUR, hours_between
+
+
+class UnbilledReason(StrEnum):
+    """Why nothing bills it.
+
+    NO_AGREEMENT of the customer for the product owns the hours. NO_DIMENSION of the plan, which
+    the agreement that owns them is on, takes the meter or this group of it.
+    """
+
+    NO_AGREEMENT = "no_agreement"
+    NO_DIMENSION = "no_dimension"
+
+
+@dataclass(frozen=True, slots=True)
+class UnbilledUsage:
+    """What one meter and group show in the hours of one span, cut to the range asked for.
+
+    Attributes:
+        group: value by group-by name; empty where the usage was last counted under another group-by
+            of its meter.
+        agreement_id: whose plan lacks the dimension; None where no agreement owns the hours.
+        quantity: metered quantity; zero only where an hour takes off what others add.
+        first_hour, last_hour: of those that have a quantity.
+    """
+
+    customer_id: str
+    meter_id: str
+    group: Mapping[str, str]
+    agreement_id: str | None
+    reason: UnbilledReason
+    quantity: Decimal
+    first_hour: datetime
+    last_hour: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    agreement: Agreement | None
+    hours: Sequence[datetime]
+    until: datetime | None
+
+
+def counted_from(meters: Iterable[Meter], start: datetime) -> datetime:
+    """The first hour whose owner matters to what the hours from `start` on show."""
+    begun = [each.reset.bounds(start)[0] for each in meters if each.aggregation not in ADDITIVE]
+    return min(begun, default=start)
+
+
+def unbilled_usage(
+    customer_id: str,
+    start: datetime,
+    end: datetime,
+    *,
+    meters: Sequence[Meter],
+    rows: Sequence[HourlyUsage],
+    agreements: Sequence[Agreement],
+    dimensions: Mapping[str, Sequence[Dimension]],
+) -> list[UnbilledUsage]:
+    """The unbilled usage of the hours [start, end), by meter, group and first hour.
+
+    Args:
+        meters: all of the product, archived ones too: their earlier usage stays.
+        rows: of the customer, from the earliest `context_start` of the meters to `end`.
+        agreements: all that own an hour from counted_from to `end`, that one included.
+        dimensions: of the plan of each of them, by agreement id.
+    """
+    spans = list(_spans(counted_from(meters, start), end, agreements))
+    found = [
+        each
+        for meter in meters
+        for group, states in states_of(rows, meter).items()
+        for span in spans
+        if not _is_billed(meter, group, span, dimensions)
+        for each in _shown(
+            customer_id,
+            meter,
+            group,
+            span,
+            {
+                hour: quantity
+                for hour, quantity in attributed(
+                    meter, states, span.hours, since=span.hours[0], until=span.until
+                ).items()
+                if hour >= start and quantity
+            },
+        )
+    ]
+    return sorted(
+        found, key=lambda each: (each.meter_id, tuple(each.group.values()), each.first_hour)
+    )
+
+
+def _spans(start: datetime, end: datetime, agreements: Sequence[Agreement]) -> Iterator[_Span]:
+    owned: dict[str, list[datetime]] = {agreement.id: [] for agreement in agreements}
+    unowned: list[datetime] = []
+    # The hour after the range tells whether a span without an agreement ends with it.
+    for hour in hours_between(start, end + HOUR):
+        owner = owner_of_hour(hour, agreements)
+        if owner is not None and unowned:
+            yield _Span(None, unowned, until=hour)
+            unowned = []
+        if hour < end:
+            (unowned if owner is None else owned[owner.id]).append(hour)
+    if unowned:
+        yield _Span(None, unowned, until=None)
+    for agreement in agreements:
+        if hours := owned[agreement.id]:
+            yield _Span(agreement, hours, until=end_among(agreement, hours))
+
+
+def _is_billed(
+    meter: Meter, group: GroupKey, span: _Span, dimensions: Mapping[str, Sequence[Dimension]]
+) -> bool:
+    if span.agreement is None or len(group) != len(meter.group_by):
+        return False
+    return any(
+        dimension.meter_id == meter.id and meter.selects(group, dimension.group)
+        for dimension in dimensions[span.agreement.id]
+    )
+
+
+def _shown(
+    customer_id: str,
+    meter: Meter,
+    group: GroupKey,
+    span: _Span,
+    by_hour: Mapping[datetime, Decimal],
+) -> Iterator[UnbilledUsage]:
+    if not by_hour:
+        return
+    names = [by.name for by in meter.group_by]
+    lacking = span.agreement
+    yield UnbilledUsage(
+        customer_id=customer_id,
+        meter_id=meter.id,
+        group=dict(zip(names, group, strict=True)) if len(names) == len(group) else {},
+        agreement_id=lacking.id if lacking is not None else None,
+        reason=UnbilledReason.NO_AGREEMENT if lacking is None else UnbilledReason.NO_DIMENSION,
+        quantity=exact_sum(by_hour.values()),
+        first_hour=min(by_hour),
+        last_hour=max(by_hour),
+    )
