@@ -115,9 +115,7 @@ class FakeRegistry:
             stored = self.meter_entry(meter.id)
             if stored.version != expected_version:
                 raise StaleVersionError(meter.id)
-            if {each.name for each in stored.value.group_by} != {
-                each.name for each in meter.group_by
-            }:
+            if stored.value.is_remade(meter):
                 self._refuse_used_meter(meter.id)
             _save(self._meters, meter.id, meter, expected_version)
             self._catalog_version += 1

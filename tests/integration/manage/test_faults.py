@@ -214,6 +214,8 @@ def test_what_is_in_use_stays(call: Client) -> None:
     assert call("DELETE", "/v1/agreements/agr_1").code == "in_use"
     regrouped = call("PATCH", "/v1/meters/mtr_tokens", {"group_by": []})
     assert (regrouped.status, regrouped.code) == (409, "in_use")
+    remade = call("PATCH", "/v1/meters/mtr_tokens", {"aggregation": "max"})
+    assert (remade.status, remade.code) == (409, "in_use")
 
 
 def test_overlapping_agreements_are_a_conflict(call: Client) -> None:

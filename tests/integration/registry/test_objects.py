@@ -156,6 +156,17 @@ def test_a_used_meter_keeps_its_group_names(registry: RegistryAdmin) -> None:
         registry.save_meter(meter(), 3)
 
 
+def test_a_used_meter_keeps_its_aggregation(registry: RegistryAdmin) -> None:
+    registry.add_product(product())
+    registry.add_meter(meter())
+    by_value = meter(aggregation=Aggregation.MAX, value_path="v")
+    registry.save_meter(by_value, 1)
+    registry.add_offering(offering(), {"mtr_requests": 2})
+    registry.save_meter(replace(by_value, value_path="w"), 2)
+    with pytest.raises(InUseError):
+        registry.save_meter(replace(by_value, aggregation=Aggregation.SUM), 3)
+
+
 def test_an_offering_is_refused_where_a_meter_changed_meanwhile(registry: RegistryAdmin) -> None:
     registry.add_product(product())
     registry.add_meter(meter())

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from builders import at
+from meterbridge.domain.attribution import context_start
 from meterbridge.domain.errors import InvalidInputError, InvariantError
 from meterbridge.domain.event_filters import Filter, FilterOperator, path_keys
 from meterbridge.domain.meter_states import (
@@ -23,7 +24,7 @@ from meterbridge.domain.meter_states import (
     SumState,
     UniqueState,
 )
-from meterbridge.domain.meters import Aggregation, GroupBy, Meter, ResetPeriod, context_start
+from meterbridge.domain.meters import Aggregation, GroupBy, Meter, ResetPeriod
 
 
 def meter(**changes: Any) -> Meter:

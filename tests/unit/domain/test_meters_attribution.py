@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import at
-from meterbridge.domain.errors import InvalidInputError
+from meterbridge.domain.attribution import (
+    former_quantities,
+    hourly_quantities,
+    quantities,
+    states_of,
+)
+from meterbridge.domain.errors import InvalidInputError, InvariantError
 from meterbridge.domain.events import EPOCH, MICROSECOND
 from meterbridge.domain.meter_states import (
     AverageState,
@@ -27,14 +33,7 @@ from meterbridge.domain.meter_states import (
     SumState,
     UniqueState,
 )
-from meterbridge.domain.meters import (
-    Aggregation,
-    GroupBy,
-    Meter,
-    ResetPeriod,
-    hourly_quantities,
-    quantities,
-)
+from meterbridge.domain.meters import Aggregation, GroupBy, Meter, ResetPeriod
 from meterbridge.domain.usage import FoldPosition, GroupKey, HourlyUsage
 from meterbridge.domain.windows import HOUR, hours_between
 
@@ -306,6 +305,22 @@ def test_rows_of_other_meters_and_hours_do_not_matter() -> None:
         "prd", "acme", TEN, {"mtr_other": {(): SumState(Decimal(1))}}, FoldPosition(1, 1), TEN, TEN
     )
     assert quantities(tokens, [other, row(LAST, {(): SumState(Decimal(1))})], [TEN], {}) == {TEN: 0}
+
+
+@pytest.mark.parametrize(
+    ("group", "state"),
+    [((), CountState(3)), (("eu",), SumState(Decimal(3)))],
+    ids=["another aggregation", "another group-by"],
+)
+def test_what_another_definition_has_counted_is_told_apart_and_never_billed_as_this_one(
+    group: GroupKey, state: MeterState
+) -> None:
+    tokens = meter(Aggregation.SUM, ResetPeriod.HOUR)
+    rows = [row(TEN, {group: state}), row(ELEVEN, {(): SumState(Decimal(7))})]
+    assert states_of(rows, tokens) == {(): {ELEVEN: SumState(Decimal(7))}}
+    assert former_quantities(rows, tokens) == {group: {TEN: Decimal(3)}}
+    with pytest.raises(InvariantError, match="another definition"):
+        quantities(tokens, rows, [TEN, ELEVEN], {})
 
 
 @given(

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 from meterbridge.application.ports import Registry, UsageStore
 from meterbridge.domain.agreements import Agreement, owner_of_hour
+from meterbridge.domain.attribution import quantities
 from meterbridge.domain.events import MAX_AGE
-from meterbridge.domain.meters import Aggregation, Meter, quantities
+from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.rating import RatedUsage, rate
 from meterbridge.domain.term import end_among, owned_hours

@@ -18,8 +18,8 @@ from meterbridge.application.event_paging import from_cursor, invalid_cursor, to
 from meterbridge.application.ports import UsageStore
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.attribution import context_start
 from meterbridge.domain.errors import InvalidInputError, NotFoundError
-from meterbridge.domain.meters import context_start
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.term import owned_hours
 from meterbridge.domain.unbilled import UnbilledUsage, counted_from, unbilled_usage

@@ -9,14 +9,9 @@ from decimal import Decimal
 from itertools import groupby
 
 from meterbridge.application.ports import Clock, Registry, UsageStore
+from meterbridge.domain.attribution import context_start, hourly_quantities, states_of
 from meterbridge.domain.errors import InvalidInputError, NotFoundError
-from meterbridge.domain.meters import (
-    Meter,
-    ResetPeriod,
-    context_start,
-    hourly_quantities,
-    states_of,
-)
+from meterbridge.domain.meters import Meter, ResetPeriod
 from meterbridge.domain.money import exact_sum
 from meterbridge.domain.usage import HourlyUsage
 from meterbridge.domain.windows import HOUR, hour_of, hours_between, last_closed_hour

@@ -29,6 +29,11 @@ class MeterState(msgspec.Struct, frozen=True):
     """Base of the eight states. `quantity` is what the meter shows for the span it covers."""
 
     @property
+    def aggregation(self) -> str:
+        """How it was aggregated: the value of an Aggregation."""
+        return str(type(self).__struct_config__.tag)
+
+    @property
     def quantity(self) -> Decimal:
         """The aggregate. A gauge has none without a span: see gauge_integral."""
         raise InvariantError(f"{type(self).__name__} has no quantity of its own")

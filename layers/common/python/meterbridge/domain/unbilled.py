@@ -19,7 +19,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from meterbridge.domain.agreements import Agreement, owner_of_hour
-from meterbridge.domain.meters import ADDITIVE, Meter, attributed, states_of
+from meterbridge.domain.attribution import attributed, former_quantities, states_of
+from meterbridge.domain.meters import ADDITIVE, Meter
 from meterbridge.domain.money import exact_sum
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.term import end_among
@@ -95,26 +96,35 @@ def unbilled_usage(
     found = [
         each
         for meter in meters
-        for group, states in states_of(rows, meter).items()
-        for span in spans
-        if not _is_billed(meter, group, span, dimensions)
+        for group, span, by_hour in _unbilled(meter, rows, spans, dimensions)
         for each in _shown(
             customer_id,
             meter,
             group,
             span,
-            {
-                hour: quantity
-                for hour, quantity in attributed(
-                    meter, states, span.hours, since=span.hours[0], until=span.until
-                ).items()
-                if hour >= start and quantity
-            },
+            {hour: quantity for hour, quantity in by_hour.items() if hour >= start},
         )
     ]
     return sorted(
         found, key=lambda each: (each.meter_id, tuple(each.group.values()), each.first_hour)
     )
+
+
+def _unbilled(
+    meter: Meter,
+    rows: Sequence[HourlyUsage],
+    spans: Sequence[_Span],
+    dimensions: Mapping[str, Sequence[Dimension]],
+) -> Iterator[tuple[GroupKey, _Span, Mapping[datetime, Decimal]]]:
+    """By group and span. No dimension bills what a former definition of the meter has counted."""
+    for group, states in states_of(rows, meter).items():
+        for span in spans:
+            if not _is_billed(meter, group, span, dimensions):
+                found = attributed(meter, states, span.hours, since=span.hours[0], until=span.until)
+                yield group, span, {hour: amount for hour, amount in found.items() if amount}
+    for quantities in former_quantities(rows, meter).values():
+        for span in spans:
+            yield (), span, {hour: quantities[hour] for hour in span.hours if hour in quantities}
 
 
 def _spans(start: datetime, end: datetime, agreements: Sequence[Agreement]) -> Iterator[_Span]:
@@ -138,7 +148,7 @@ def _spans(start: datetime, end: datetime, agreements: Sequence[Agreement]) -> I
 def _is_billed(
     meter: Meter, group: GroupKey, span: _Span, dimensions: Mapping[str, Sequence[Dimension]]
 ) -> bool:
-    if span.agreement is None or len(group) != len(meter.group_by):
+    if span.agreement is None:
         return False
     return any(
         dimension.meter_id == meter.id and meter.selects(group, dimension.group)
@@ -160,7 +170,7 @@ def _shown(
     yield UnbilledUsage(
         customer_id=customer_id,
         meter_id=meter.id,
-        group=dict(zip(names, group, strict=True)) if len(names) == len(group) else {},
+        group=dict(zip(names, group, strict=True)) if group else {},
         agreement_id=lacking.id if lacking is not None else None,
         reason=UnbilledReason.NO_AGREEMENT if lacking is None else UnbilledReason.NO_DIMENSION,
         quantity=exact_sum(by_hour.values()),

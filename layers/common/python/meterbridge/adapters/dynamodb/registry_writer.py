@@ -154,9 +154,7 @@ class RegistryWriter(RegistryReader):
     def save_meter(self, meter: Meter, expected_version: int) -> None:
         """See RegistryAdmin."""
         stored = self.meter_entry(meter.id)
-        regrouped = {each.name for each in stored.value.group_by} != {
-            each.name for each in meter.group_by
-        }
+        remade = stored.value.is_remade(meter)
         change = self._change()
         item = self._items(items.CATALOG, items.METER_PREFIX + meter.id)
         if stored.version != expected_version:
@@ -167,8 +165,8 @@ class RegistryWriter(RegistryReader):
                 RegistryItem.body.set(fitting(items.meter_to_body(meter))),
                 RegistryItem.version.set(expected_version + 1),
             ],
-            (RegistryItem.version == expected_version) & (UNUSED if regrouped else PRESENT),
-            InUseError(f"meter {meter.id}") if regrouped else StaleVersionError(meter.id),
+            (RegistryItem.version == expected_version) & (UNUSED if remade else PRESENT),
+            InUseError(f"meter {meter.id}") if remade else StaleVersionError(meter.id),
         )
         self._bump_catalog(change)
         change.commit()
