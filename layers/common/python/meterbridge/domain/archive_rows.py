@@ -121,7 +121,7 @@ def usage_rows(rows: Iterable[HourlyUsage]) -> Iterator[UsageRow]:
                     subject=row.subject,
                     meter_id=meter_id,
                     group_values=group,
-                    aggregation=state.to_wire()["k"],
+                    aggregation=state.aggregation,
                     quantity=_quantity(state),
                     state=_encoder.encode(state.to_wire()).decode(),
                     segments=row.position.segments,
