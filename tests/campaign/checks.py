@@ -118,7 +118,9 @@ class Checks:
                 case RecordState.ACCEPTED:
                     # AWS does not tell whose quantity it has: after a lost answer a duplicate is
                     # taken for our own, though somebody else may have reported the hour.
-                    mistaken = other and record.channel is Channel.AWS and key in self._doubted
+                    # A doubt that began and ended within one step was seen by nobody else here.
+                    doubted = key in self._doubted or record.attempts > 1
+                    mistaken = other and record.channel is Channel.AWS and doubted
                     assert billed == record.quantity or mistaken, what
                 case RecordState.CONFLICTED:
                     told = record.accepted_quantity

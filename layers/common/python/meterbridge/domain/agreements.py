@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.pricing.agreement_terms import Grant
+from meterbridge.domain.pricing.overrides import Overrides
 from meterbridge.domain.windows import HOUR, require_utc
 
 
@@ -112,6 +115,32 @@ REPORTED_CHANNELS = (Channel.AWS, Channel.AZURE, Channel.GCP)
 
 
 @dataclass(frozen=True, slots=True)
+class PlanChange:
+    """A move to another version or plan of the agreement's offering, agreed on for a date.
+
+    Several make a ramp deal.
+
+    Attributes:
+        starts_at: when it holds from: the start of one of the agreement's cycles.
+        overrides: in place of those before.
+    """
+
+    starts_at: datetime
+    offering_version: int
+    plan_code: str
+    overrides: Overrides = field(default_factory=Overrides)
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsInForce:
+    """How many seats a seat fee charges for from a moment on; they count from the start of its hour."""
+
+    fee_code: str
+    at: datetime
+    seats: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """One buyer's accepted contract on one channel.
 
@@ -119,6 +148,10 @@ class Agreement:
         starts_at, ends_at: [start, end) of entitlement; None has no end.
         zero_records: report hours without usage as 0 (AWS recommends it, contracts.md §1.1.5).
         suspended_by: who did, while it is SUSPENDED; None says nothing else than the seller.
+        overrides: what this buyer has differently from the plan, from the start.
+        plan_changes: ascending; they keep currency and cycle.
+        grants: credits granted to this buyer, beside those of the plan.
+        seats: in order of their moments.
         version: counts changes of the agreement itself; unrelated to its ledger's version.
     """
 
@@ -141,6 +174,10 @@ class Agreement:
     version: int = 1
     created_at: datetime | None = None
     suspended_by: SuspendedBy | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    plan_changes: tuple[PlanChange, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    seats: tuple[SeatsInForce, ...] = ()
 
     def __post_init__(self) -> None:
         for name, moment in (("starts_at", self.starts_at), ("ends_at", self.ends_at)):

@@ -8,25 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from meterbridge.domain.channels import Channel as Channel
+from meterbridge.domain.channels import QuantityKind as QuantityKind
 from meterbridge.domain.errors import NotFoundError
 from meterbridge.domain.money import Money
-
-
-class Channel(StrEnum):
-    """Where an agreement was made and through which it is billed."""
-
-    AWS = "aws"
-    AZURE = "azure"
-    GCP = "gcp"
-    STRIPE = "stripe"
-    MANUAL = "manual"
-
-
-class QuantityKind(StrEnum):
-    """Which quantities the listed dimension takes."""
-
-    INTEGER = "integer"
-    DECIMAL = "decimal"
+from meterbridge.domain.pricing.plan_terms import PlanTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +35,9 @@ class Dimension:
         group: group-by value(s) of the meter that this dimension bills; empty bills all groups.
         unit_price: price of one unit, unrounded.
         quantity_kind: integer dimensions carry fractions until they make a whole.
-        units_per_quantity: metered quantity in one billed unit (1000 bills thousands).
+        units_per_quantity: metered quantity in one billed unit (1000 bills thousands); money where
+            the dimension reports the charge itself (0.01 bills cents).
+        in_currency: whether its quantity is money.
     """
 
     code: str
@@ -59,15 +47,22 @@ class Dimension:
     units_per_quantity: Decimal = Decimal(1)
     group: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    in_currency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A priced variant a buyer can take."""
+    """A priced variant a buyer can take: dimensions with one unit price each, or terms.
+
+    Attributes:
+        dimensions: each reported natively on every channel, at its own unit price.
+        terms: in their place, where more is agreed than unit prices (see plan_pricing.py).
+    """
 
     code: str
-    dimensions: tuple[Dimension, ...]
+    dimensions: tuple[Dimension, ...] = ()
     name: str = ""
+    terms: PlanTerms | None = None
 
     def dimension(self, code: str) -> Dimension:
         """The dimension with this code.

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from meterbridge.domain.channels import Channel
 from meterbridge.domain.money import Rounding, to_increment
-from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.channel_reporting import (
     ChannelReporting,
@@ -19,11 +19,10 @@ from meterbridge.domain.pricing.channel_reporting import (
 from meterbridge.domain.pricing.faults import Fault, amount_faults, code_faults, repeat_faults
 from meterbridge.domain.pricing.models import (
     Dimensional,
-    PerUnit,
     PriceModel,
     Waterfall,
-    model_of,
 )
+from meterbridge.domain.pricing.native_prices import native_price, unit_price
 from meterbridge.domain.pricing.plan_terms import PlanTerms, TrialKind
 
 
@@ -98,7 +97,7 @@ def _limit_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iter
         if code and not re.fullmatch(limits.code, code):
             yield Fault(pointer, "dimension_code", f"{reporting.channel} does not take {code!r}")
     for number, dimension in enumerate(reporting.dimensions):
-        price = _native_price(plan, dimension)
+        price = native_price(plan, dimension)
         step = limits.price_step
         if price is not None and step and to_increment(price, step, Rounding.FLOOR) != price:
             detail = f"{reporting.channel} takes prices in steps of {step:f}"
@@ -130,7 +129,7 @@ def _dimension_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) ->
         yield from _source_faults(pointer, source, prices[source.code], native=native)
         if native:
             yield from _native_faults(pointer, plan, source, prices[source.code])
-    found = {_unit_price(prices[e.code], e) for e in dimension.sources if e.code in prices}
+    found = {unit_price(prices[e.code], e) for e in dimension.sources if e.code in prices}
     if native and len(found - {None}) > 1:
         yield Fault(f"{at}/sources", "several_prices", "a native dimension has one unit price")
 
@@ -148,7 +147,7 @@ def _source_faults(at: str, source: Source, price: PriceModel, *, native: bool) 
 
 def _native_faults(at: str, plan: PlanTerms, source: Source, price: PriceModel) -> Iterator[Fault]:
     """Why a marketplace's own unit price cannot come to the charge of a source."""
-    if _unit_price(price, source) is None:
+    if unit_price(price, source) is None:
         yield Fault(at, "not_native", "only one price per unit can be the marketplace's own")
     lowering = [
         *(f"/discounts/{n}" for n, e in enumerate(plan.discounts) if _touches(e.codes, source)),
@@ -170,25 +169,6 @@ def _touches(codes: frozenset[str], source: Source) -> bool:
 
 def _groups(price: PriceModel) -> set[tuple[str, ...]]:
     return {(), *(each.group for each in price.prices)} if isinstance(price, Dimensional) else {()}
-
-
-def _unit_price(price: PriceModel, source: Source) -> Decimal | None:
-    """The one price per unit of what a source reports; None where there is none."""
-    if isinstance(price, Dimensional) and source.group is None:
-        return None
-    model = model_of(price, source.group or ())
-    if isinstance(model, Waterfall):
-        models = [step.model for step in model.steps if step.name == source.step]
-        return models[0].unit_price if models and isinstance(models[0], PerUnit) else None
-    return model.unit_price if isinstance(model, PerUnit) else None
-
-
-def _native_price(plan: PlanTerms, dimension: ReportedDimension) -> Decimal | None:
-    if dimension.mode is not ReportingMode.NATIVE:
-        return None
-    prices = {each.code: each.price for each in plan.dimensions}
-    found = [_unit_price(prices[e.code], e) for e in dimension.sources if e.code in prices]
-    return found[0] if found else None
 
 
 def _coverage_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iterator[Fault]:

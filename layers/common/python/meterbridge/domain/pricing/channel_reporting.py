@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from meterbridge.domain.offerings import Channel, QuantityKind
+from meterbridge.domain.channels import Channel, QuantityKind
 from meterbridge.domain.usage import GroupKey
 
 

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from meterbridge.domain.money import ZERO, Rounding, multiply, subtract, to_increment, whole_count
+from msgspec import Struct
+
+from meterbridge.domain.money import (
+    ZERO,
+    Rounding,
+    multiply,
+    quotient,
+    subtract,
+    to_increment,
+    whole_count,
+)
 from meterbridge.domain.pricing.charges import Charge, Part, Rule, priced
 from meterbridge.domain.pricing.tiers import (
     PERCENT,
@@ -22,19 +32,28 @@ from meterbridge.domain.pricing.tiers import (
 from meterbridge.domain.usage import GroupKey
 
 
-@dataclass(frozen=True, slots=True)
-class PerUnit:
-    """The same price for each unit."""
+class PerUnit(Struct, frozen=True, tag_field="model", tag="per_unit"):
+    """The same price for each unit, or for each `per` units.
+
+    Attributes:
+        per: units that the price is for (1000 prices thousands); part of them costs its share.
+    """
 
     unit_price: Decimal
+    per: Decimal = Decimal(1)
 
     def charge(self, quantity: Decimal, events: Decimal = ZERO) -> Charge:
-        """The cycle's charge for its quantity so far."""
-        return Charge.of((priced(Rule.PER_UNIT, quantity, self.unit_price, quantity=quantity),))
+        """The cycle's charge for its quantity so far, to 12 places where a share does not end."""
+        if self.per == 1:
+            part = priced(Rule.PER_UNIT, quantity, self.unit_price, quantity=quantity)
+        else:
+            amount = quotient(multiply(self.unit_price, quantity), self.per)
+            units = quotient(quantity, self.per)
+            part = Part(Rule.PER_UNIT, amount, quantity, units, self.unit_price)
+        return Charge.of((part,))
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True, tag_field="model", tag="package"):
     """A price for each package of units begun."""
 
     size: Decimal
@@ -47,8 +66,7 @@ class Package:
         return Charge.of((priced(Rule.PACKAGE, packages, self.price, quantity=quantity),))
 
 
-@dataclass(frozen=True, slots=True)
-class Percentage:
+class Percentage(Struct, frozen=True, tag_field="model", tag="percentage"):
     """A percentage of an amount, and a fixed part for each event.
 
     Attributes:
@@ -87,8 +105,7 @@ class Percentage:
             yield Part(Rule.MAXIMUM, subtract(self.maximum, total))
 
 
-@dataclass(frozen=True, slots=True)
-class Flat:
+class Flat(Struct, frozen=True, tag_field="model", tag="flat"):
     """An amount for the cycle, whatever the quantity.
 
     Attributes:
@@ -120,8 +137,7 @@ class WaterfallStep:
     model: SimpleModel
 
 
-@dataclass(frozen=True, slots=True)
-class Waterfall:
+class Waterfall(Struct, frozen=True, tag_field="model", tag="waterfall"):
     """One meter spread over several steps, each priced, and reported, by itself."""
 
     steps: tuple[WaterfallStep, ...]
@@ -155,8 +171,7 @@ class GroupPrice:
     model: SimpleModel
 
 
-@dataclass(frozen=True, slots=True)
-class Dimensional:
+class Dimensional(Struct, frozen=True, tag_field="model", tag="dimensional"):
     """A price by group (Paigo's tiersGroupByMetadata).
 
     Each named group counts its own quantity from zero; all others together have the default.

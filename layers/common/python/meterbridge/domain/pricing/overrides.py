@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from msgspec import structs
+
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.money import ZERO
 from meterbridge.domain.pricing.faults import Fault
@@ -107,16 +109,18 @@ def _structure(price: PriceModel) -> PriceModel:
 def _simple(model: SimpleModel) -> SimpleModel:
     match model:
         case PerUnit():
-            return PerUnit(ZERO)
+            return structs.replace(model, unit_price=ZERO)
         case Graduated() | Volume():
             tiers = tuple(replace(t, unit_price=ZERO, flat_amount=ZERO) for t in model.tiers)
-            return replace(model, tiers=tiers)
+            return structs.replace(model, tiers=tiers)
         case GraduatedPercentage():
             shares = tuple(replace(t, percent=ZERO, flat_amount=ZERO) for t in model.tiers)
-            return replace(model, tiers=shares)
+            return structs.replace(model, tiers=shares)
         case Package():
-            return replace(model, price=ZERO)
+            return structs.replace(model, price=ZERO)
         case Percentage():
-            return replace(model, percent=ZERO, fixed_amount=ZERO, minimum=None, maximum=None)
+            return structs.replace(
+                model, percent=ZERO, fixed_amount=ZERO, minimum=None, maximum=None
+            )
         case Flat():
-            return replace(model, amount=ZERO)
+            return structs.replace(model, amount=ZERO)

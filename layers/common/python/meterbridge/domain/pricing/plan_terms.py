@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from msgspec import Struct
+
 from meterbridge.domain.money import ZERO
 from meterbridge.domain.pricing.channel_reporting import ChannelReporting
 from meterbridge.domain.pricing.cycles import CycleKind
@@ -61,8 +63,7 @@ class PaymentSchedule(StrEnum):
     ARREAR = "arrear"
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionFee:
+class SubscriptionFee(Struct, frozen=True, tag_field="kind", tag="subscription"):
     """A price for each cycle.
 
     Attributes:
@@ -75,8 +76,7 @@ class SubscriptionFee:
     prorate: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SeatFee:
+class SeatFee(Struct, frozen=True, tag_field="kind", tag="seats"):
     """A price for each seat and cycle.
 
     Attributes:
@@ -90,8 +90,7 @@ class SeatFee:
     prorate: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class OneOffFee:
+class OneOffFee(Struct, frozen=True, tag_field="kind", tag="one_off"):
     """A price charged once: at an instant, or with the agreement's first hour."""
 
     code: str

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
+from meterbridge.domain.channels import Channel
 from meterbridge.domain.errors import NotFoundError
 from meterbridge.domain.money import ZERO, exact_sum
-from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
 from meterbridge.domain.pricing.channel_reporting import (
     ChannelReporting,

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from msgspec import Struct
+
 from meterbridge.domain.money import ZERO, multiply, subtract
 from meterbridge.domain.pricing.charges import Charge, Part, Rule, priced
 
@@ -44,8 +46,7 @@ class PercentTier:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Graduated:
+class Graduated(Struct, frozen=True, tag_field="model", tag="graduated"):
     """Each unit at the price of the tier that it falls into."""
 
     tiers: tuple[Tier, ...]
@@ -69,8 +70,7 @@ class Graduated:
         return Charge.of(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True, tag_field="model", tag="volume"):
     """All units at the price of the tier that the cycle's quantity has reached."""
 
     tiers: tuple[Tier, ...]
@@ -88,8 +88,7 @@ class Volume:
         return Charge.of((_flat(position, tier), units))
 
 
-@dataclass(frozen=True, slots=True)
-class GraduatedPercentage:
+class GraduatedPercentage(Struct, frozen=True, tag_field="model", tag="graduated_percentage"):
     """Each part of an amount at the percentage of the tier that it falls into."""
 
     tiers: tuple[PercentTier, ...]

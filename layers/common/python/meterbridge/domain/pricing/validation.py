@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from meterbridge.domain.channels import Channel
 from meterbridge.domain.money import CURRENCY_EXPONENTS
-from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
 from meterbridge.domain.pricing.channel_faults import channel_faults, grant_faults
 from meterbridge.domain.pricing.cycles import cycle_of
