@@ -66,11 +66,15 @@ class AgreementTerms:
 
     def plan_of(self, cycle: Cycle) -> PlanTerms:
         """The terms of a cycle: a version that starts within one holds from the next."""
-        plan = self.versions[0].plan
+        return self.version_of(cycle).plan
+
+    def version_of(self, cycle: Cycle) -> TermsVersion:
+        """The version whose terms hold for a cycle."""
+        found = self.versions[0]
         for version in self.versions:
             if version.starts_at <= cycle.start:
-                plan = version.plan
-        return plan
+                found = version
+        return found
 
     def trial_end(self, plan: PlanTerms) -> datetime | None:
         """When a trial's days are over; None without."""
