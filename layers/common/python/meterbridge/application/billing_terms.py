@@ -62,9 +62,11 @@ class BillingTerms:
         """
         used: dict[datetime, dict[str, dict[GroupKey, Decimal]]] = {}
         events: dict[datetime, dict[str, dict[GroupKey, Decimal]]] = {}
-        plans = self._plans_by_hour()
+        by_cycle = self._hours_by_cycle()
         for dimension in _distinct(self.terms):
-            hours = {hour for hour, plan in plans.items() if dimension in plan.dimensions}
+            hours = {
+                hour for plan, hours in by_cycle if dimension in plan.dimensions for hour in hours
+            }
             for meter_id, found in ((dimension.meter_id, used), (dimension.event_meter_id, events)):
                 if not meter_id:
                     continue
@@ -78,14 +80,14 @@ class BillingTerms:
             for hour in sorted({*used, *events})
         ]
 
-    def _plans_by_hour(self) -> dict[datetime, PlanTerms]:
-        found: dict[datetime, PlanTerms] = {}
+    def _hours_by_cycle(self) -> list[tuple[PlanTerms, list[datetime]]]:
+        found: list[tuple[PlanTerms, list[datetime]]] = []
         cycle = None
         for hour in self.hours:
             if cycle is None or hour >= cycle.end:
                 cycle = self.terms.cycle(hour)
-                plan = self.terms.plan_of(cycle)
-            found[hour] = plan
+                found.append((self.terms.plan_of(cycle), []))
+            found[-1][1].append(hour)
         return found
 
     def _quantities(
