@@ -7,7 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from builders import at
-from meterbridge.domain.agreements import AzureBuyerReference, PlanChange, SeatsInForce
+from meterbridge.domain.agreements import (
+    AgreementState,
+    AzureBuyerReference,
+    PlanChange,
+    SeatsInForce,
+)
 from meterbridge.domain.money import Money
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import Grant
@@ -211,3 +216,17 @@ def test_an_hour_that_two_agreements_share_is_charged_by_the_first() -> None:
     }
     # 361 of the month's 720 hours, and the 359 after them.
     assert paid == {"agr_1": 3610, "agr_2": 3590}
+
+
+def test_a_pending_agreement_whose_start_moves_owes_nothing_from_before_it() -> None:
+    fee = SubscriptionFee("base", D(20), prorate=False)
+    terms = plan(priced(PerUnit(D(1))), fees=(fee,), reporting=in_cents("api", "base"))
+    world = RatedWorld(terms, now="2026-11-02T12:20", state=AgreementState.PENDING)
+    world.use("2026-11-02T10", api=5)
+    world.settle()
+    world.settle("2027-02-10T12:20")
+    world.change(starts_at=at("2027-02-10T00"), state=AgreementState.ACTIVE)
+    world.use("2027-02-10T12", api=3)
+    world.settle("2027-02-10T13:20")
+    billed = sum((record.quantity for record in world.ledger.records("agr_1")), D(0))
+    assert billed == 2300

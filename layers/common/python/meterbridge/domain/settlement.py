@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 
-from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.agreements import Agreement, AgreementState
 from meterbridge.domain.book import Book, is_held
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period, live_from_at
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey
@@ -107,7 +107,9 @@ def settle(given: SettlementInput) -> Settlement:
     new_records = tuple(islice(_due_records(given, hours, books), MAX_NEW_RECORDS))
     complete = len(new_records) < MAX_NEW_RECORDS and len(unabsorbed) == len(absorbed)
     written = len(new_records) + len(absorbed) + len(given.rating_states)
-    movable = complete and written <= MAX_NEW_RECORDS + MAX_ABSORBED
+    # What a pending agreement would owe is not summed up: its start and its terms can still move.
+    pending = agreement.state is AgreementState.PENDING
+    movable = complete and not pending and written <= MAX_NEW_RECORDS + MAX_ABSORBED
     next_head = _next_head(given, live_from, hours, books, movable=movable)
     changed = bool(new_records or absorbed) or _differs(next_head, head)
     sealed_now = {
