@@ -86,7 +86,8 @@ def _next_due(terms: AgreementTerms, progress: Progress) -> datetime | None:
     """The next hour in which something happens by itself."""
     done, span = progress.rated_through, terms.span
     if done is None:
-        return span.first_hour
+        nothing = span.end_hour is not None and span.end_hour <= span.first_hour
+        return None if nothing else span.first_hour
     cycle = terms.cycle(done)
     trial_end = terms.trial_end(terms.plan_of(cycle))
     found = [cycle.end, span.last_of(cycle)]

@@ -65,12 +65,29 @@ class AgreementTerms:
         return cycle_of(self.versions[0].plan.cycle, self.span.starts_at, hour)
 
     def plan_of(self, cycle: Cycle) -> PlanTerms:
-        """The terms of a cycle: a version that starts within one holds from the next."""
+        """The terms of a cycle: a version that starts within one holds from the next.
+
+        Of the first cycle, those that were in force at the agreement's start.
+        """
         plan = self.versions[0].plan
+        begins_at = max(cycle.start, self.span.starts_at) if cycle.index == 0 else cycle.start
         for version in self.versions:
-            if version.starts_at <= cycle.start:
+            if version.starts_at <= begins_at:
                 plan = version.plan
         return plan
+
+    def plans_before(self, cycle: Cycle) -> list[PlanTerms]:
+        """The terms of all cycles before one, each version's once."""
+        if self.span.first_hour >= cycle.start:
+            return []
+        found = [self.plan_of(self.cycle(self.span.first_hour))]
+        for version in self.versions:
+            if self.span.first_hour < version.starts_at < cycle.start:
+                held = self.cycle(version.starts_at)
+                first = held if held.start >= version.starts_at else self.cycle(held.end)
+                if first.start < cycle.start:
+                    found.append(self.plan_of(first))
+        return found
 
     def trial_end(self, plan: PlanTerms) -> datetime | None:
         """When a trial's days are over; None without."""

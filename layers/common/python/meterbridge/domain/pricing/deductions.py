@@ -64,7 +64,7 @@ def make_up_minimum(at: HourContext, progress: Progress, lines: Sequence[Line]) 
     made_up: list[Line] = []
     minimum = at.plan.minimum
     if minimum is not None and at.is_cycle_end:
-        hours = at.billed_hours - at.free_hours
+        hours = at.billed_hours - at.hours_without_minimum
         of_hours = at.cycle.hours if minimum.prorate else at.billed_hours
         least = prorated(minimum.amount, hours, of_hours)
         short = max(subtract(least, progress.cycle_charge), ZERO)

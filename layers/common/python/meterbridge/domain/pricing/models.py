@@ -74,7 +74,7 @@ class Percentage(Struct, frozen=True, tag_field="model", tag="percentage"):
         fixed_amount: for each event.
         free_events: events of a cycle without the fixed part.
         free_amount: of a cycle's amount, no percentage is taken of this much.
-        minimum, maximum: of the cycle's charge; the minimum only in a cycle with usage.
+        minimum, maximum: of the cycle's charge; the minimum only in a cycle with priced usage.
     """
 
     percent: Decimal
@@ -99,7 +99,8 @@ class Percentage(Struct, frozen=True, tag_field="model", tag="percentage"):
         )
         yield from parts
         total = Charge.of(parts).amount
-        if self.minimum is not None and (quantity or events) and total < self.minimum:
+        used = quantity or (events and self.fixed_amount)
+        if self.minimum is not None and used and total < self.minimum:
             yield Part(Rule.MINIMUM, subtract(self.minimum, total))
         if self.maximum is not None and total > self.maximum:
             yield Part(Rule.MAXIMUM, subtract(self.maximum, total))

@@ -31,6 +31,8 @@ def spread(amount: Decimal, over: Sequence[Decimal]) -> list[Decimal]:
     Raises:
         InvariantError: the changes cannot hold the amount, a defect.
     """
+    if amount == 0:
+        return [ZERO] * len(over)
     if amount == exact_sum(over):
         return list(over)
     shares, rest = [], amount

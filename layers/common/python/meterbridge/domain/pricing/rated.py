@@ -93,7 +93,7 @@ class RatedCharge:
     def empty(self) -> bool:
         """Whether nothing was used and nothing is charged."""
         used = (self.metered, self.incremented, self.included, self.free_trial, self.rated)
-        return not (any(used) or self.over_limit or self.parts)
+        return not (any(used) or self.over_limit or self.parts or self.trial_amount or self.net)
 
 
 class MovementKind(StrEnum):

@@ -162,11 +162,11 @@ def _cycles_on(at: HourContext, cycles: int) -> datetime:
 
 
 def _rules_due(at: HourContext) -> list[CreditRule]:
-    """The plan's credits that come with this cycle; the first of a version brings its one-offs."""
-    known: set[str] = set()
-    if at.terms.span.first_hour < at.cycle.start:
-        earlier = at.terms.cycle(at.cycle.start - timedelta(hours=1))
-        known = {rule.id for rule in at.terms.plan_of(earlier).credits}
+    """The plan's credits that come with this cycle; the first of a version brings its one-offs.
+
+    A version that returns to what an earlier one had brings none of its one-offs again.
+    """
+    known = {rule.id for plan in at.terms.plans_before(at.cycle) for rule in plan.credits}
     return [
         rule
         for rule in at.plan.credits
