@@ -53,8 +53,11 @@ def advance(
     pending = _checked(terms, state, hours, through)
     upcoming = next(pending, None)
     while True:
-        due = _next_due(terms, progress)
-        hour = min((each for each in (due, upcoming and upcoming.hour) if each), default=None)
+        hour = upcoming.hour if upcoming is not None else None
+        done = progress.rated_through
+        if hour is None or done is None or hour > done + HOUR:
+            due = _next_due(terms, progress)
+            hour = min((each for each in (due, hour) if each), default=None)
         if hour is None or hour > through:
             break
         metered = MeteredHour(hour, {})

@@ -7,10 +7,10 @@ its charge, however the usage was spread over them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from meterbridge.domain.money import (
     ZERO,
@@ -147,7 +147,7 @@ class Waterfall(Struct, frozen=True, tag_field="model", tag="waterfall"):
         """The cycle's charge for its quantity so far; every part names its step."""
         within = dict(slices(quantity, self._bounds()))
         return Charge.of(
-            replace(part, step=step.name)
+            structs.replace(part, step=step.name)
             for position, step in enumerate(self.steps, start=1)
             for part in step.model.charge(within.get(position, ZERO)).parts
         )
