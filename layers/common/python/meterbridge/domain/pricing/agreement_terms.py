@@ -65,16 +65,17 @@ class AgreementTerms:
         return cycle_of(self.versions[0].plan.cycle, self.span.starts_at, hour)
 
     def plan_of(self, cycle: Cycle) -> PlanTerms:
-        """The terms of a cycle: a version that starts within one holds from the next.
+        """The terms of a cycle: a version that starts within one holds from the next."""
+        return self.version_of(cycle).plan
 
-        Of the first cycle, those that were in force at the agreement's start.
-        """
-        plan = self.versions[0].plan
+    def version_of(self, cycle: Cycle) -> TermsVersion:
+        """The version whose terms hold for a cycle; for the first, those in force at the start."""
+        found = self.versions[0]
         begins_at = max(cycle.start, self.span.starts_at) if cycle.index == 0 else cycle.start
         for version in self.versions:
             if version.starts_at <= begins_at:
-                plan = version.plan
-        return plan
+                found = version
+        return found
 
     def plans_before(self, cycle: Cycle) -> list[PlanTerms]:
         """The terms of all cycles before one, each version's once."""
