@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from builders import at
-from meterbridge.domain.offerings import Channel
+from meterbridge.domain.offerings import Channel, QuantityKind
 from meterbridge.domain.pricing.advance import advance
 from meterbridge.domain.pricing.agreement_terms import SeatChange
 from meterbridge.domain.pricing.channel_reporting import (
@@ -30,7 +33,7 @@ from meterbridge.domain.pricing.plan_terms import (
 )
 from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.pricing.tiers import Tier, Volume
-from meterbridge.domain.pricing.validation import validate
+from meterbridge.domain.pricing.validation import validate, validate_agreement
 from pricing_setup import (
     START,
     D,
@@ -174,3 +177,24 @@ def test_one_agreement_may_have_a_spend_cap_of_its_own() -> None:
     deal = overridden(capped, Overrides(spend_cap=SpendCap(D(30))))
     assert by_hour(rate(terms(deal), used("2026-11-03T10", api=50))) == {"11-03T10": D(30)}
     assert overridden(capped, Overrides()) == capped
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({}, set()),
+        ({"mode": ReportingMode.CURRENCY}, {("/versions/1", "other_measure")}),
+        ({"units_per_quantity": D(1000)}, {("/versions/1", "other_measure")}),
+        ({"quantity_kind": QuantityKind.DECIMAL}, {("/versions/1", "other_measure")}),
+    ],
+)
+def test_no_later_version_reports_a_dimension_in_another_measure(
+    changes: dict[str, Any], faults: set[tuple[str, str]]
+) -> None:
+    first = ReportedDimension("api", ReportingMode.NATIVE, (Source("api"),))
+    plans = [
+        plan(reporting=(ChannelReporting(Channel.GCP, (each,)),))
+        for each in (first, replace(first, **changes))
+    ]
+    given = terms(*plans, starts=["2026-12-01T00"])
+    assert faults_at(validate_agreement(given, Channel.GCP)) == faults

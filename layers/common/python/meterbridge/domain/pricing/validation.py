@@ -49,6 +49,19 @@ def _reporting_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault
             found[Fault(f"/versions/{number}", "not_reported", detail)] = None
         found |= dict.fromkeys(grant_faults(version.plan, channel, terms.grants))
     yield from found
+    yield from _remeasured_faults(terms, channel)
+
+
+def _remeasured_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault]:
+    """A reported dimension's ledger counts in one measure: what is carried goes from plan to plan."""
+    known: dict[str, tuple[object, ...]] = {}
+    for number, version in enumerate(terms.versions):
+        for reporting in version.plan.reporting:
+            for each in reporting.dimensions if reporting.channel is channel else ():
+                measure = (each.mode, each.units_per_quantity, each.quantity_kind)
+                if known.setdefault(each.code, measure) != measure:
+                    detail = f"{each.code!r} is reported in another measure than before"
+                    yield Fault(f"/versions/{number}", "other_measure", detail)
 
 
 def _plan_faults(plan: PlanTerms) -> Iterator[Fault]:
