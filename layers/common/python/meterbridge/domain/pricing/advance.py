@@ -53,8 +53,11 @@ def advance(
     pending = _checked(terms, state, hours, through)
     upcoming = next(pending, None)
     while True:
-        due = _next_due(terms, progress)
-        hour = min((each for each in (due, upcoming and upcoming.hour) if each), default=None)
+        hour = upcoming.hour if upcoming is not None else None
+        done = progress.rated_through
+        if hour is None or done is None or hour > done + HOUR:
+            due = _next_due(terms, progress)
+            hour = min((each for each in (due, hour) if each), default=None)
         if hour is None or hour > through:
             break
         metered = MeteredHour(hour, {})
@@ -91,7 +94,8 @@ def _next_due(terms: AgreementTerms, progress: Progress) -> datetime | None:
     """The next hour in which something happens by itself."""
     done, span = progress.rated_through, terms.span
     if done is None:
-        return span.first_hour
+        nothing = span.end_hour is not None and span.end_hour <= span.first_hour
+        return None if nothing else span.first_hour
     cycle = terms.cycle(done)
     trial_end = terms.trial_end(terms.plan_of(cycle))
     found = [cycle.end, span.last_of(cycle)]
