@@ -78,7 +78,15 @@ def test_offering_versions_are_published_and_never_change(stored: Api) -> None:
         "version": 1,
         "currency": "USD",
         "visibility": "public",
-        "plans": [{"code": "std", "name": "", "dimensions": [dimension]}],
+        "plans": [
+            {
+                "code": "std",
+                "name": "",
+                "dimensions": [dimension],
+                "terms": None,
+                "not_reported": [],
+            }
+        ],
         "created_at": AT_NOON,
     }
     assert (first.status, first.body) == (201, expected)
