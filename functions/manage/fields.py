@@ -183,6 +183,13 @@ HourPath = Annotated[
     WithJsonSchema(_HOUR_SCHEMA),
     Path(description="Start of the record's hour, as the record tells it"),
 ]
+CycleStartPath = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    AfterValidator(_full_hour),
+    WithJsonSchema(_HOUR_SCHEMA),
+    Path(description="When the plan change starts, as it was sent"),
+]
 IdPath = Annotated[str, Path(max_length=64)]
 CustomerPath = Annotated[str, Path(min_length=1, max_length=768)]
 Limit = Annotated[int, Query(ge=1, le=100, description="Most entries on a page")]

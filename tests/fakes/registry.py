@@ -231,8 +231,8 @@ class FakeRegistry:
             self._refuse_overlap(agreement)
             self._agreements[agreement.id] = agreement
 
-    def save_agreement(self, agreement: Agreement) -> None:
-        with self._lock:
+    def save_agreement(self, agreement: Agreement, answer: Answer | None = None) -> None:
+        with self.answering(answer):
             if self.agreement(agreement.id).version != agreement.version - 1:
                 raise StaleVersionError(agreement.id)
             self._refuse_overlap(agreement)

@@ -146,6 +146,10 @@ def test_an_agreement_is_on_the_newest_version_and_settled_soon(stored: Api) -> 
         "suspended_by": None,
         "zero_records": False,
         "recovery": "automatic",
+        "overrides": {"dimensions": [], "discounts": []},
+        "plan_changes": [],
+        "grants": [],
+        "seats": [],
         "created_at": AT_NOON,
         "version": 1,
     }

@@ -47,8 +47,7 @@ def publish_offering(
         faults.add("too_many_meters", f"more than {MAX_METERS_PER_OFFERING}", "/plans")
         faults.refuse_any()
     meters = {name: _meter_of(offering, name, registry) for name in names}
-    for fault in _faults(offering, meters):
-        faults.add(fault.code, fault.detail, fault.pointer)
+    faults.add_all(_faults(offering, meters))
     faults.refuse_any()
     published = replace(offering, plans=tuple(_with_reporting(each) for each in offering.plans))
     versions = {name: entry.version for name, entry in meters.items() if entry is not None}
