@@ -19,8 +19,13 @@ from agreed_setup import (
     create_deal,
     create_offering,
 )
-from api_setup import AGREEMENT, Api, create_all
+from api_setup import AGREEMENT, Api, create_all, make_api
 from http_api import Client
+from meterbridge.application.registry_admin import Answer
+from meterbridge.application.settle_agreements import settle_agreement
+from meterbridge.domain.agreements import Agreement
+
+from .test_wallet import use
 
 TIERS = {
     "model": "graduated",
@@ -231,3 +236,66 @@ def test_what_is_agreed_belongs_to_the_product_of_its_agreement(api: Api, call: 
         ("DELETE", "plan-changes/2026-12-01T00:00:00Z", None),
     ):
         assert other(method, f"{PATH}/{path}", body).status == 404, path
+
+
+def test_of_two_grants_at_once_both_are_kept(stored: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = stored.client()
+    create_offering(call)
+    create_deal(call)
+    save = stored.registry.save_agreement
+
+    def overtaken(after: Agreement, answer: Answer | None = None) -> None:
+        monkeypatch.setattr(stored.registry, "save_agreement", save)
+        rival = make_api(stored.registry).client()
+        assert rival("POST", f"{PATH}/grants", {**GRANT, "id": "rival"}).status == 201
+        save(after, answer)
+
+    monkeypatch.setattr(stored.registry, "save_agreement", overtaken)
+    assert call("POST", f"{PATH}/grants", GRANT).status == 201
+    agreement = call("GET", PATH).body
+    assert [each["id"] for each in agreement["grants"]] == ["rival", "grt_1"]
+    assert agreement["version"] == 3
+
+
+def test_of_two_repeats_of_a_grant_at_once_one_has_the_effect(
+    stored: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, answers = stored.client(), []
+    create_offering(call)
+    create_deal(call)
+    save = stored.registry.save_agreement
+    unnamed = {name: value for name, value in GRANT.items() if name != "id"}
+
+    def overtaken(after: Agreement, answer: Answer | None = None) -> None:
+        monkeypatch.setattr(stored.registry, "save_agreement", save)
+        rival = make_api(stored.registry).client()
+        answers.append(rival("POST", f"{PATH}/grants", unnamed, Idempotency_Key="k1"))
+        save(after, answer)
+
+    monkeypatch.setattr(stored.registry, "save_agreement", overtaken)
+    slower = call("POST", f"{PATH}/grants", unnamed, Idempotency_Key="k1")
+    assert (slower.status, slower.body) == (201, answers[0].body)
+    assert [each["id"] for each in call("GET", PATH).body["grants"]] == [slower.body["id"]]
+
+
+@pytest.mark.parametrize("channel", ["stripe", "manual"])
+def test_an_agreement_that_is_not_reported_is_rated_and_settled(api: Api, channel: str) -> None:
+    call = api.client()
+    create_offering(call)
+    create_deal(call, channel=channel, aws=None, overrides={"discounts": [OFF]})
+    use(api, "2026-11-20T09", 1500)
+    services = api.services
+    settle_agreement(
+        "agr_1",
+        registry=services.registry,
+        usage=services.usage,
+        ledger=services.ledger,
+        clock=api.clock,
+        grace=services.grace,
+    )
+    assert list(services.ledger.records("agr_1")) == []
+    statement = call("GET", f"{PATH}/statement?period=2026-11").body
+    (line,) = statement["charge_lines"]
+    told = ("list_charge", "discounts", "net")
+    assert [line[name]["amount"] for name in told] == ["25", "5", "20"]
+    assert (statement["balanced"], line["balanced"]) == (True, True)
