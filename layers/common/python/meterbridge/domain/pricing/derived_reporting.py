@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from meterbridge.domain.channels import Channel
+from meterbridge.domain.channels import REPORTED_CHANNELS, Channel
 from meterbridge.domain.money import CURRENCY_EXPONENTS
 from meterbridge.domain.pricing.channel_faults import channel_faults
 from meterbridge.domain.pricing.channel_reporting import (
@@ -26,9 +26,6 @@ from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension
 
 USAGE_CHARGES = "usage_charges"
 """Code of the dimension that reports charges as money."""
-
-_WITH_PRICES = (Channel.AWS, Channel.AZURE, Channel.GCP)
-"""Channels with listed prices; on the others we make the invoice, so that all of it is money."""
 
 
 def with_derived_reporting(plan: PlanTerms) -> PlanTerms:
@@ -56,7 +53,8 @@ def _derived(plan: PlanTerms, channel: Channel) -> ChannelReporting:
     native = [
         _natively(dimension, dimension.price)
         for dimension in plan.dimensions
-        if channel in _WITH_PRICES
+        # The others list no prices: we make the invoice there, and all of it is money.
+        if channel in REPORTED_CHANNELS
         and isinstance(dimension.price, PerUnit)
         and _is_native(plan, channel, _natively(dimension, dimension.price))
     ]
