@@ -19,13 +19,10 @@ from agreed_setup import (
     create_deal,
     create_offering,
 )
-from api_setup import AGREEMENT, Api, create_all, make_api
+from api_setup import Api, make_api
 from http_api import Client
 from meterbridge.application.registry_admin import Answer
-from meterbridge.application.settle_agreements import settle_agreement
 from meterbridge.domain.agreements import Agreement
-
-from .test_wallet import use
 
 TIERS = {
     "model": "graduated",
@@ -214,17 +211,6 @@ def test_an_agreement_that_has_ended_takes_nothing_more(call: Client) -> None:
     assert call("POST", f"{PATH}/grants", GRANT).status == 201
 
 
-def test_a_plan_of_unit_prices_takes_overrides_of_its_prices(call: Client) -> None:
-    create_all(call)
-    call("POST", "/v1/customers", {"id": "b"})
-    price = {"model": "per_unit", "unit_price": "0.001"}
-    overrides = {"dimensions": [{"code": "tokens", "price": price, "included": "10"}]}
-    body = {**AGREEMENT, "id": "agr_2", "customer_id": "b", "channel": "manual", "aws": None}
-    made = call("POST", "/v1/agreements", {**body, "overrides": overrides})
-    assert made.status == 201
-    assert made.body["overrides"]["dimensions"][0]["included"] == "10"
-
-
 def test_what_is_agreed_belongs_to_the_product_of_its_agreement(api: Api, call: Client) -> None:
     create_offering(call)
     create_deal(call)
@@ -276,26 +262,3 @@ def test_of_two_repeats_of_a_grant_at_once_one_has_the_effect(
     slower = call("POST", f"{PATH}/grants", unnamed, Idempotency_Key="k1")
     assert (slower.status, slower.body) == (201, answers[0].body)
     assert [each["id"] for each in call("GET", PATH).body["grants"]] == [slower.body["id"]]
-
-
-@pytest.mark.parametrize("channel", ["stripe", "manual"])
-def test_an_agreement_that_is_not_reported_is_rated_and_settled(api: Api, channel: str) -> None:
-    call = api.client()
-    create_offering(call)
-    create_deal(call, channel=channel, aws=None, overrides={"discounts": [OFF]})
-    use(api, "2026-11-20T09", 1500)
-    services = api.services
-    settle_agreement(
-        "agr_1",
-        registry=services.registry,
-        usage=services.usage,
-        ledger=services.ledger,
-        clock=api.clock,
-        grace=services.grace,
-    )
-    assert list(services.ledger.records("agr_1")) == []
-    statement = call("GET", f"{PATH}/statement?period=2026-11").body
-    (line,) = statement["charge_lines"]
-    told = ("list_charge", "discounts", "net")
-    assert [line[name]["amount"] for name in told] == ["25", "5", "20"]
-    assert (statement["balanced"], line["balanced"]) == (True, True)
