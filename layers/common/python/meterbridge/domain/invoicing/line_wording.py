@@ -69,7 +69,7 @@ def describe_deduction(plan: PlanTerms, kind: LineKind, source: str) -> str:
         limit = "" if cap is None else f" of {amount_text(plan.currency, cap.amount)}"
         return f"Beyond the spend cap{limit}, not billed"
     if kind is LineKind.CREDIT:
-        return f"Prepaid credits: {source}"
+        return f"Prepaid credits: {_grant(source)}"
     discount = next((each for each in plan.discounts if each.id == source), None)
     percent = None if discount is None else discount.percent
     share = "" if percent is None else f" ({plain(percent)} %)"
@@ -99,6 +99,15 @@ def padded(amount: Decimal, places: int) -> str:
     fraction = fraction.ljust(places, "0")
     sign = "-" if amount < 0 else ""
     return f"{sign}{int(whole):,}{'.' if fraction else ''}{fraction}"
+
+
+def _grant(source: str) -> str:
+    """A grant's name; one that came by itself says when, as "monthly of 2026-11-01"."""
+    name, *rest = source.split(":")
+    if not rest:
+        return name
+    day = rest[-1].partition("T")[0]
+    return f"{name} {'rolled over on' if len(rest) > 1 else 'of'} {day}"
 
 
 def _how(currency: str, model: SimpleModel, part: Part) -> str:
