@@ -125,7 +125,7 @@ def test_usage_that_lowers_a_volume_price_is_credited_with_reference_to_its_invo
 
     assert (november.total, december.total, credit.total) == (D(180), D(2), D(-70))
     assert credit.kind is DocumentKind.CREDIT_NOTE
-    assert credit.id == "crn_agr_1_20261201_20261101"
+    assert credit.id == "crn_agr_1_20261201-20261101"
     assert credit.refers_to == DocumentReference("inv_agr_1_20261101", "")
     assert (credit.period_start, credit.period_end) == (november.period_start, november.period_end)
     assert "changed after it was invoiced" in credit.reason

@@ -199,4 +199,20 @@ def draft_id(agreement_id: str, period_key: str) -> str:
 
 def correction_id(agreement_id: str, issued_with: str, corrected: str) -> str:
     """The id of the credit note for one period that is made with the invoice of another."""
-    return f"crn_{agreement_id}_{issued_with}_{corrected}"
+    return f"crn_{agreement_id}_{issued_with}-{corrected}"
+
+
+def credit_note_id(agreement_id: str, at: datetime, token: str) -> str:
+    """The id of a credit note that a person asked for.
+
+    Args:
+        token: letters and digits that nobody has.
+    """
+    return f"crn_{agreement_id}_{at:%Y%m%d}-{token}"
+
+
+def agreement_of(document_id: str) -> tuple[str, str]:
+    """The agreement in a document's id, and what tells the document from its others; "" for no id."""
+    _, _, rest = document_id.partition("_")
+    agreement_id, _, own = rest.rpartition("_")
+    return agreement_id, own

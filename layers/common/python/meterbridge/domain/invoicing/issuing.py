@@ -70,6 +70,24 @@ def draft(period: InvoicePeriod, account: InvoiceAccount, facts: InvoiceFacts) -
     return _Making(period, known, facts).period_document(draft_id(account.agreement_id, period.key))
 
 
+def numbered_account(
+    account: InvoiceAccount, documents: Sequence[BillingDocument]
+) -> InvoiceAccount:
+    """The account, referring to its invoices by the numbers that they were given."""
+    numbers = {document.id: document.number for document in documents}
+
+    def known(reference: DocumentReference | None) -> DocumentReference | None:
+        if reference is None or reference.id not in numbers:
+            return reference
+        return DocumentReference(reference.id, numbers[reference.id])
+
+    return replace(
+        account,
+        periods=tuple(replace(each, invoice=known(each.invoice)) for each in account.periods),
+        last_invoice=known(account.last_invoice),
+    )
+
+
 class _Making:
     """Documents while they are made; each takes over what rounding left of the one before."""
 

@@ -86,7 +86,7 @@ def numbered(lines: Iterable[InvoiceLine]) -> tuple[InvoiceLine, ...]:
 
 def part_identity(code: str, group: GroupKey, part: Part) -> tuple[object, ...]:
     """What the parts of one line have in common."""
-    return (code, group, *part.identity)
+    return (code, group, part.rule, part.tier, part.name, part.step, part.unit_price)
 
 
 def line_identity(line: InvoiceLine) -> tuple[object, ...]:
