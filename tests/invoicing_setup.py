@@ -101,8 +101,9 @@ def facts(
 def rated(
     terms: AgreementTerms, metered: Iterable[MeteredHour], through: datetime
 ) -> list[RatedHour]:
-    """All hours of an agreement, rated from its start."""
-    return advance(terms, RatingState(), sorted(metered, key=lambda m: m.hour), through=through)[1]
+    """All hours of an agreement up to one, rated from its start."""
+    known = sorted((each for each in metered if each.hour <= through), key=lambda each: each.hour)
+    return advance(terms, RatingState(), known, through=through)[1]
 
 
 @dataclass
