@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from meterbridge.application.billing_terms import BillingTerms
+from meterbridge.application.event_paging import MAX_HOURS
 from meterbridge.application.list_events import ListedEvent, list_events
 from meterbridge.application.ports import UsageLog
 from meterbridge.application.rated_usage import read_rated_usage
@@ -18,6 +19,7 @@ from meterbridge.domain.events import Standing
 from meterbridge.domain.invoicing.billing_documents import BillingDocument
 from meterbridge.domain.invoicing.invoice_lines import InvoiceLine, LineKind
 from meterbridge.domain.invoicing.line_trace import HourShare, hours_of_line, traced_amount
+from meterbridge.domain.meter_states import GaugeState, MeterState
 from meterbridge.domain.metering_record import MeteringRecord
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.money import ZERO, subtract
@@ -203,9 +205,9 @@ def _events(
     if dimension is None or not meters or not shares:
         return (), ""
     hours = {share.hour for share in shares}
-    first = min(context_start(meter, hour) for meter in meters for hour in (min(hours),))
-    start = max(first, events_from, max(hours) - LOG_KEPT_FOR)
     end = max(hours) + HOUR
+    first = min(context_start(meter, min(hours)) for meter in meters)
+    start = max(first, events_from, end - MAX_HOURS * HOUR)
     if start >= end:
         return (), ""
     page = list_events(
@@ -243,22 +245,29 @@ def _counted(
     if not any(context_start(meter, each) <= hour <= each for each in hours):
         return None
     for group, states in recount(meter, [event]).items():
-        if not meter.selects(group, _wanted(meter, dimension)):
-            continue
-        price = dimension.price
-        if isinstance(price, Dimensional) and line.code and line.kind is not LineKind.ADJUSTMENT:
-            if price.named(group) != line.group:
-                continue
-        return ExplainedEvent(
-            source=event.source,
-            id=event.id,
-            occurred_at=event.occurred_at,
-            received_at=listed.received_at,
-            group=group,
-            quantity=states[hour].quantity,
-            meter_id=meter.id,
-        )
+        if meter.selects(group, _wanted(meter, dimension)) and _priced_here(dimension, group, line):
+            return ExplainedEvent(
+                source=event.source,
+                id=event.id,
+                occurred_at=event.occurred_at,
+                received_at=listed.received_at,
+                group=group,
+                quantity=_quantity(states[hour]),
+                meter_id=meter.id,
+            )
     return None
+
+
+def _priced_here(dimension: PricedDimension, group: GroupKey, line: InvoiceLine) -> bool:
+    """Whether a group's quantity is on this line, where groups have prices of their own."""
+    if not isinstance(dimension.price, Dimensional) or line.kind is LineKind.ADJUSTMENT:
+        return True
+    return dimension.price.named(group) == line.group
+
+
+def _quantity(state: MeterState) -> Decimal:
+    """Of a gauge, the level that it states."""
+    return state.last_value if isinstance(state, GaugeState) else state.quantity
 
 
 def _wanted(meter: Meter, dimension: PricedDimension) -> dict[str, str]:

@@ -39,13 +39,15 @@ class IssueSummary:
     """What one run did.
 
     Attributes:
-        failed: why, by agreement, of those that could not be invoiced.
+        failed: why, by agreement, of those that could not be invoiced now.
+        failing: how many agreements cannot be invoiced, those of earlier runs included.
         finished: False when something is left for the next run.
     """
 
     invoices: int = 0
     credit_notes: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    failing: int = 0
     finished: bool = True
 
     def count(self, documents: Iterable[BillingDocument]) -> None:
@@ -73,19 +75,21 @@ def issue_invoices(
     before = store.run()
     failing = {failure.agreement_id for failure in store.failures()}
     last = ""
-    for agreement in _from(before.resume_after if before else "", sources, clock.now()):
+    resume_after = before.resume_after if before else ""
+    for agreement in _from(resume_after, sources, failing, clock.now()):
         if not may_go_on():
             summary.finished = False
             break
         _issue_agreement(agreement, sources, clock, summary, failing, may_go_on)
         last = agreement.id
+    summary.failing = len(failing)
     store.save_run(
         IssuingRun(
             at=clock.now(),
             resume_after="" if summary.finished else last,
             invoices=summary.invoices,
             credit_notes=summary.credit_notes,
-            failures=len(failing),
+            failures=summary.failing,
         )
     )
     return summary
@@ -162,24 +166,28 @@ def _due(
     return period
 
 
-def _from(resume_after: str, sources: InvoiceSources, now: datetime) -> Iterator[Agreement]:
+def _from(
+    resume_after: str, sources: InvoiceSources, failing: set[str], now: datetime
+) -> Iterator[Agreement]:
     """Agreements that may have something due: those after one first, then those up to it."""
     agreements = sources.registry.agreements
     later = (each for each in agreements() if each.id > resume_after)
-    yield from _promising(later, sources, now)
+    yield from _promising(later, sources, failing, now)
     if resume_after:
         earlier = (each for each in agreements() if each.id <= resume_after)
-        yield from _promising(earlier, sources, now)
+        yield from _promising(earlier, sources, failing, now)
 
 
 def _promising(
-    agreements: Iterator[Agreement], sources: InvoiceSources, now: datetime
+    agreements: Iterator[Agreement], sources: InvoiceSources, failing: set[str], now: datetime
 ) -> Iterator[Agreement]:
-    """Without those of which one look at their account tells that nothing is due."""
+    """Without those of which one look at their account tells that nothing is due, and did not fail."""
     while batch := list(islice(agreements, _BATCH)):
         accounts = sources.invoices.accounts(agreement.id for agreement in batch)
         for agreement in batch:
-            if _may_be_due(agreement, accounts.get(agreement.id), sources.rules.delay, now):
+            account = accounts.get(agreement.id)
+            due = _may_be_due(agreement, account, sources.rules.delay, now)
+            if due or agreement.id in failing:
                 yield agreement
 
 

@@ -125,7 +125,15 @@ def _lines(paper: PrintedDocument) -> Table:
     rows: list[list[Any]] = [
         [_paragraph(head, _FIGURE_HEAD if place > 1 else _HEAD) for place, head in enumerate(heads)]
     ]
-    style: list[tuple[Any, ...]] = [("LINEBELOW", (0, 0), (-1, 0), 1, ACCENT)]
+    # A rule for each row would make long tables slow: they are gone through at every page.
+    style: list[tuple[Any, ...]] = [
+        ("LINEBELOW", (0, 1), (-1, -1), 0.5, HAIRLINE),
+        ("LINEBELOW", (0, 0), (-1, 0), 1, ACCENT),
+        ("FONT", (0, 1), (-1, -1), REGULAR, 9, 12),
+        ("TEXTCOLOR", (0, 1), (0, -1), MUTED),
+        ("TEXTCOLOR", (1, 1), (-1, -1), INK),
+        ("ALIGN", (2, 1), (-1, -1), "RIGHT"),
+    ]
     for section in paper.sections:
         at = len(rows)
         rows.append([_paragraph(section.heading, _SECTION), "", "", "", ""])
@@ -136,10 +144,7 @@ def _lines(paper: PrintedDocument) -> Table:
             text: list[Flowable] = [_paragraph(row.description, _TEXT)]
             text += [_paragraph(row.remark, _SMALL)] if row.remark else []
             figures = (row.quantity, row.unit_price, row.amount)
-            style.append(("LINEBELOW", (0, len(rows)), (-1, len(rows)), 0.5, HAIRLINE))
-            rows.append(
-                [_paragraph(row.number, _MUTED), text, *(_paragraph(f, _FIGURE) for f in figures)]
-            )
+            rows.append([row.number, text, *(_figure(figure) for figure in figures)])
     return _table(rows, _LINE_WIDTHS, style, repeat=1, padding=2.4)
 
 
@@ -202,6 +207,7 @@ def _statement(paper: PrintedDocument) -> list[Flowable]:
 
 
 _FEW = 12
+_LONGEST = 14
 
 
 def _marketplace_rows(row: PrintedMarketplaceRow) -> list[list[Any]]:
@@ -214,6 +220,11 @@ def _marketplace_rows(row: PrintedMarketplaceRow) -> list[list[Any]]:
         causes: list[Any] = [_paragraph(cause, _SMALL) for cause in row.causes]
         shown.append([causes, "", "", "", "", ""])
     return shown
+
+
+def _figure(text: str) -> str | Paragraph:
+    """A figure as it is, which is fast; a long one is broken into lines."""
+    return text if len(text) <= _LONGEST else _paragraph(text, _FIGURE)
 
 
 def _paragraph(text: str, style: ParagraphStyle, *, bold: bool = False) -> Paragraph:
