@@ -34,6 +34,7 @@ BUSINESS = (
     "EventConflicts",
     "UnbalancedStatements",
     "FoldFailures",
+    "InvoicesFailed",
 )
 
 
