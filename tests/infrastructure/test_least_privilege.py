@@ -91,7 +91,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Usage": READ,
         "Ledger": READ,
         "Ledger index": {"Query"},
-        "Invoices": READ | {"PutItem", "BatchGetItem", "DeleteItem"},
+        "Invoices": READ | {"PutItem", "BatchGetItem"},
         "Invoices index": {"Query"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },

@@ -7,7 +7,7 @@
     agreement#<id>      credited#<own>#<kind>       CreditedLines; version
     series#<prefix>     counter                     last number given; version is that number
     number#<number>     number                      id of the document
-    issuing             failure#<agreement>         IssuingFailure
+    issuing             failure#<agreement>         IssuingFailure; none once it is over
     issuing             run                         IssuingRun
 
 `own` and `kind` come from the document's id: kind_agreement_own. Bodies are JSON with decimals as text,
