@@ -16,7 +16,6 @@ from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.money import plain
 from meterbridge.domain.pricing.plan_terms import PricedDimension
 
-
 MAX_HOURS_SHOWN = 2_000
 MAX_RECORDS_SHOWN = 1_000
 """What an answer has room for; a line of everything can have hours and records of many dimensions."""
