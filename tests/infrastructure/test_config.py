@@ -32,6 +32,12 @@ def test_an_empty_context_is_a_production_deployment_with_defaults() -> None:
         gcp_secret_arn=None,
         gcp_user_labels=UserLabels.NONE,
         reporting_mode=ReportingMode.LIVE,
+        seller_name=None,
+        seller_address=None,
+        seller_tax_id=None,
+        seller_email=None,
+        invoice_prefix="MB-",
+        invoice_days=3,
         alarm_email=None,
         log_retention=logs.RetentionDays.THREE_MONTHS,
     )
@@ -69,6 +75,9 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
                 "gcp_audience": "my-pool",
                 "gcp_service_account": "meter@acme.example",
                 "gcp_user_labels": "all",
+                "seller_name": "a\nb",
+                "invoice_prefix": "MB 1",
+                "invoice_days": "0",
                 "alarm_email": "nobody",
                 "log_retention": "FOREVER",
             }
@@ -83,6 +92,9 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         "gcp_audience",
         "gcp_service_account",
         "gcp_user_labels",
+        "seller_name",
+        "invoice_prefix",
+        "invoice_days",
         "alarm_email",
         "log_retention",
     ]
