@@ -56,7 +56,7 @@ def plan_promises(plan: PlanTerms) -> tuple[Promise, ...]:
 
 
 def listing_promises(reporting: ChannelReporting, at: str) -> tuple[Promise, ...]:
-    """What a listing has to take of how a plan is reported; nothing where nothing is metered.
+    """What a listing has to take of how a plan is reported.
 
     Args:
         at: pointer of the channel's reporting.
@@ -95,9 +95,9 @@ def _plan_promises(plan: PlanTerms) -> Iterator[Promise]:
 
 
 def _listing_promises(reporting: ChannelReporting, at: str) -> Iterator[Promise]:
+    yield Promise(PromiseKind.NUMBER_OF_DIMENSIONS, f"{at}/dimensions")
     if not reporting.dimensions:
         return
-    yield Promise(PromiseKind.NUMBER_OF_DIMENSIONS, f"{at}/dimensions")
     yield Promise(PromiseKind.ZERO_QUANTITIES, at)
     yield Promise(PromiseKind.NEGATIVE_QUANTITIES, at)
     for number, dimension in enumerate(reporting.dimensions):
