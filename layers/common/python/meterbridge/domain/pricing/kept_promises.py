@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from meterbridge.domain.channels import QuantityKind
 from meterbridge.domain.money import plain
@@ -41,7 +42,7 @@ Answer = tuple[Parity, str]
 """How a promise is kept, and that in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Setting:
     """A plan on one channel at a moment."""
 
@@ -69,16 +70,24 @@ class Setting:
         return self._among(codes, ReportingMode.CURRENCY)
 
     def _among(self, codes: Iterable[str], mode: ReportingMode) -> list[ReportedDimension]:
-        wanted = set(codes)
-        return [
-            each
-            for each in self.reporting.dimensions
-            if each.mode is mode and any(source.code in wanted for source in each.sources)
-        ]
+        places = sorted({place for code in codes for place in self._places.get(code, ())})
+        found = [self.reporting.dimensions[place] for place in places]
+        return [each for each in found if each.mode is mode]
+
+    @cached_property
+    def _places(self) -> Mapping[str, set[int]]:
+        """By code, which reported dimensions report it."""
+        found: dict[str, set[int]] = {}
+        for place, dimension in enumerate(self.reporting.dimensions):
+            for source in dimension.sources:
+                found.setdefault(source.code, set()).add(place)
+        return found
 
 
 def kept(setting: Setting, promise: Promise) -> Answer:
     """How a promise is kept, as long as no fault of the terms forbids it."""
+    if setting.limits is None:
+        return Parity.INVOICED_APART, "on an invoice: nothing is metered there"
     return _ANSWERS[promise.kind](setting, promise)
 
 

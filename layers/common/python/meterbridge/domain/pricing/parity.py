@@ -10,7 +10,7 @@ from meterbridge.domain.pricing.channel_faults import Broken, broken_promises
 from meterbridge.domain.pricing.channel_reporting import ChannelReporting
 from meterbridge.domain.pricing.faults import Fault
 from meterbridge.domain.pricing.kept_promises import Parity, Setting, kept
-from meterbridge.domain.pricing.listing_limits import OURS
+from meterbridge.domain.pricing.listing_limits import LISTING_LIMITS, OURS
 from meterbridge.domain.pricing.plan_terms import PlanTerms
 from meterbridge.domain.pricing.promises import Promise, listing_promises, plan_promises
 from meterbridge.domain.pricing.proposed_reporting import reporting_through
@@ -51,6 +51,12 @@ class ChannelParity:
     def possible(self) -> bool:
         """Whether every promise can be kept."""
         return all(line.parity is not Parity.IMPOSSIBLE for line in self.lines)
+
+    @property
+    def billed_apart(self) -> frozenset[str]:
+        """Codes that are on another bill; none where everything is on the channel's own invoice."""
+        listed = self.channel in LISTING_LIMITS
+        return self.reporting.billed_apart if listed else frozenset()
 
 
 def channel_parity(plan: PlanTerms, channel: Channel, moment: datetime) -> ChannelParity:
