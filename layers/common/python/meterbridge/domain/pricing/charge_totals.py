@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec import structs
 
 from meterbridge.domain.money import ZERO, exact_sum
 from meterbridge.domain.pricing.charges import Part
@@ -51,9 +52,10 @@ def _total(charges: Sequence[RatedCharge]) -> RatedCharge:
 def _parts(parts: Iterable[Part]) -> tuple[Part, ...]:
     found: dict[object, list[Part]] = {}
     for part in parts:
-        found.setdefault(part.identity, []).append(part)
+        identity = (part.rule, part.tier, part.name, part.step, part.unit_price)
+        found.setdefault(identity, []).append(part)
     totals = (
-        replace(
+        structs.replace(
             same[0],
             amount=exact_sum(part.amount for part in same),
             quantity=exact_sum(part.quantity for part in same),

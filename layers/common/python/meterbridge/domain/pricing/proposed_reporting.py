@@ -16,7 +16,7 @@ from meterbridge.domain.pricing.channel_reporting import (
 )
 from meterbridge.domain.pricing.listing_limits import LISTING_LIMITS, ListingLimits
 from meterbridge.domain.pricing.models import PerUnit
-from meterbridge.domain.pricing.native_prices import native_price
+from meterbridge.domain.pricing.native_prices import is_share_without_end, native_price
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension
 
 CURRENCY_UNIT = Decimal("0.01")
@@ -63,7 +63,9 @@ def _natively(
         dimension.code, ReportingMode.NATIVE, (Source(dimension.code),), price.per, kind
     )
     asked, step = native_price(plan, reported), limits.price_step
-    if asked is None or not re.fullmatch(limits.code, dimension.code):
+    if asked is None or is_share_without_end(plan, reported):
+        return None
+    if not re.fullmatch(limits.code, dimension.code):
         return None
     if step is not None and to_increment(asked, step, Rounding.FLOOR) != asked:
         return None
