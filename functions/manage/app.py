@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_lambda_powertools import Logger
 
+from manage.agreed import add_agreed
 from manage.agreements import add_agreements
 from manage.customers import add_customers
 from manage.decisions import add_decisions
@@ -34,6 +35,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_parity(app, services)
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
+    add_agreed(app, services, idempotency)
     add_keys(app, services, idempotency)
     add_settings(app, services)
     add_events(app, services)
