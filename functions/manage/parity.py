@@ -9,8 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from manage.answers import MAX_ANSWER_BYTES, fitting
 from manage.fields import Cursor, IdPath, to_cursor
 from manage.resolver import Resolver
+from manage.schemas_channel_bills import PreviewView
 from manage.schemas_channels import ChannelParityView, DealView, ParityView
-from manage.schemas_previews import NewPreview, PreviewView
+from manage.schemas_previews import NewPreview
 from manage.services import Services
 from meterbridge.application.manage_catalog import visible_offering
 from meterbridge.application.preview_offering import offering_deal, preview_offering

@@ -8,14 +8,11 @@ from pydantic import BaseModel, Field
 
 from manage.answers import Listing
 from manage.fields import Amount, Input
-from meterbridge.domain.channels import Channel, QuantityKind
+from manage.schemas_terms import ReportedDimension, as_texts
+from meterbridge.domain.channels import Channel
 from meterbridge.domain.listing_fees import Deal, DealKind, FeeRule, ListingFee
 from meterbridge.domain.money import plain
-from meterbridge.domain.pricing.channel_reporting import (
-    ChannelReporting,
-    ReportedDimension,
-    ReportingMode,
-)
+from meterbridge.domain.pricing.channel_reporting import ChannelReporting
 from meterbridge.domain.pricing.faults import Fault
 from meterbridge.domain.pricing.kept_promises import Parity
 from meterbridge.domain.pricing.list_prices import ListPrice, PricedBy, list_prices
@@ -112,53 +109,20 @@ class ListingFeeView(BaseModel):
         )
 
 
-class ReportedSourceView(BaseModel):
-    """What is reported: a charge's code, one step of its waterfall, one group."""
-
-    code: str
-    step: str
-    group: list[str] | None
-
-
-class ReportedDimensionView(BaseModel):
-    """A marketplace's dimension, and what is reported as its quantity."""
-
-    code: str
-    mode: ReportingMode
-    sources: list[ReportedSourceView]
-    units_per_quantity: str = Field(description="Metered quantity, or money, in one of its units")
-    quantity_kind: QuantityKind
-
-    @classmethod
-    def of(cls, dimension: ReportedDimension) -> ReportedDimensionView:
-        return cls(
-            code=dimension.code,
-            mode=dimension.mode,
-            sources=[
-                ReportedSourceView(
-                    code=each.code,
-                    step=each.step,
-                    group=None if each.group is None else list(each.group),
-                )
-                for each in dimension.sources
-            ],
-            units_per_quantity=plain(dimension.units_per_quantity),
-            quantity_kind=dimension.quantity_kind,
-        )
-
-
 class ReportedThroughView(BaseModel):
     """How a plan is reported through a channel."""
 
-    declared: bool = Field(description="The plan says so; otherwise it is a proposal")
-    dimensions: list[ReportedDimensionView]
+    declared: bool = Field(description="The plan says so; otherwise so it would be")
+    dimensions: list[ReportedDimension]
     billed_apart: list[str]
 
     @classmethod
     def of(cls, reporting: ChannelReporting, *, declared: bool) -> ReportedThroughView:
         return cls(
             declared=declared,
-            dimensions=[ReportedDimensionView.of(each) for each in reporting.dimensions],
+            dimensions=[
+                ReportedDimension.model_validate(as_texts(each)) for each in reporting.dimensions
+            ],
             billed_apart=sorted(reporting.billed_apart),
         )
 

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from meterbridge.application.agreed_terms import agreed_faults
+from meterbridge.application.billing_terms import agreement_terms
 from meterbridge.application.refusals import Faults
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.application.usage_given import GivenUsage, usage_totals
-from meterbridge.domain.agreements import SeatsInForce
+from meterbridge.domain.agreements import Agreement, SeatsInForce
 from meterbridge.domain.channels import Channel
-from meterbridge.domain.errors import NotFoundError
 from meterbridge.domain.listing_fees import Deal, DealKind
 from meterbridge.domain.offerings import Offering, Visibility
-from meterbridge.domain.plan_pricing import plan_terms
 from meterbridge.domain.pricing.advance import advance
-from meterbridge.domain.pricing.agreement_terms import (
-    AgreementTerms,
-    Grant,
-    SeatChange,
-    TermsVersion,
-)
+from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.channel_preview import ChannelPreview, channel_preview
 from meterbridge.domain.pricing.charge_totals import total_charges
-from meterbridge.domain.pricing.cycles import BilledSpan, Cycle
-from meterbridge.domain.pricing.overrides import Overrides, overridden, override_faults
+from meterbridge.domain.pricing.cycles import Cycle
+from meterbridge.domain.pricing.overrides import Overrides
 from meterbridge.domain.pricing.plan_terms import PlanTerms
-from meterbridge.domain.pricing.proposed_reporting import proposed_reporting
 from meterbridge.domain.pricing.rated import CreditMovement, RatedCharge, ThresholdPassed
 from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.pricing.usage_spread import Spread, spread_usage
-from meterbridge.domain.pricing.validation import validate, validate_agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +79,16 @@ def preview_offering(
     """Rate the first cycle of a supposed agreement, and tell what each channel makes of it.
 
     Raises:
-        InvalidRequestError: what is supposed makes no sense; names all faults.
+        InvalidRequestError: nobody could make such an agreement, or use so; names all faults.
+        InvalidInputError: the start is no whole second.
         NotFoundError: a meter of the offering does not exist.
     """
+    agreement = _agreement(offering, supposed)
     faults = Faults()
-    plan = _plan(offering, supposed, faults)
-    span = BilledSpan.since(supposed.starts_at)
-    terms = _terms(plan, span, supposed, faults)
+    faults.add_all(agreed_faults(agreement, registry))
+    faults.refuse_any()
+    terms = agreement_terms(agreement, registry, ())
+    plan, span = terms.versions[0].plan, terms.span
     cycle = terms.cycle(span.first_hour)
     meters = {each.meter_id: registry.meter(each.meter_id) for each in plan.dimensions}
     totals = usage_totals(
@@ -117,49 +113,20 @@ def preview_offering(
     )
 
 
-def _plan(offering: Offering, supposed: Supposed, faults: Faults) -> PlanTerms:
-    """The plan's terms, overridden.
-
-    Raises:
-        InvalidRequestError: there is no such plan, or the overrides do not fit it.
+def _agreement(offering: Offering, supposed: Supposed) -> Agreement:
+    """The agreement that is supposed. Billed by hand, it takes whatever can be invoiced: what a
+    marketplace cannot do of it is told with that marketplace.
     """
-    try:
-        plan = plan_terms(offering.plan(supposed.plan_code), offering.currency)
-    except NotFoundError as exc:
-        faults.add("unknown_plan", str(exc), "/plan_code")
-        faults.refuse_any()
-        raise
-    found = override_faults(plan, supposed.overrides)
-    for fault in found:
-        faults.add(fault.code, fault.detail, f"/overrides{fault.pointer}")
-    faults.refuse_any()
-    changed = overridden(plan, supposed.overrides)
-    # What a channel cannot do of it is told with the channel.
-    for fault in validate(replace(changed, reporting=())):
-        pointer = _of_overrides(fault.pointer, len(plan.discounts))
-        faults.add(fault.code, fault.detail, f"/overrides{pointer}")
-    faults.refuse_any()
-    return changed
-
-
-def _of_overrides(pointer: str, plans_own: int) -> str:
-    """A pointer into the overridden plan's discounts, of which the plan's own come first."""
-    _, name, number, *rest = [*pointer.split("/"), "", ""]
-    if name != "discounts":
-        return pointer
-    return "/".join(["", name, str(int(number) - plans_own), *rest]).rstrip("/")
-
-
-def _terms(plan: PlanTerms, span: BilledSpan, supposed: Supposed, faults: Faults) -> AgreementTerms:
-    seats: dict[str, tuple[SeatChange, ...]] = {}
-    for each in supposed.seats:
-        change = SeatChange(each.at, each.seats)
-        seats[each.fee_code] = (*seats.get(each.fee_code, ()), change)
-    versions = (TermsVersion(span.starts_at, plan),)
-    terms = AgreementTerms(span, versions, supposed.grants, seats)
-    # Which channel takes the grants is told with each channel; billed by hand, all do.
-    by_hand = replace(plan, reporting=(proposed_reporting(plan, Channel.MANUAL),))
-    checked = replace(terms, versions=(TermsVersion(span.starts_at, by_hand),))
-    for fault in validate_agreement(checked, Channel.MANUAL):
-        faults.add(fault.code, fault.detail, fault.pointer)
-    return terms
+    return Agreement(
+        id="supposed",
+        customer_id="supposed",
+        product_id=offering.product_id,
+        channel=Channel.MANUAL,
+        offering_id=offering.id,
+        offering_version=offering.version,
+        plan_code=supposed.plan_code,
+        starts_at=supposed.starts_at,
+        overrides=supposed.overrides,
+        grants=supposed.grants,
+        seats=supposed.seats,
+    )

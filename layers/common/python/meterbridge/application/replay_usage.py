@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from meterbridge.application.agreed_terms import within_overrides
 from meterbridge.application.rated_usage import RatedSpan
 from meterbridge.application.refusals import Faults
 from meterbridge.application.registry_admin import RegistryAdmin
@@ -22,6 +23,7 @@ from meterbridge.domain.pricing.compared_charges import (
     total_net,
 )
 from meterbridge.domain.pricing.cycles import Cycle, cycle_of, hours_in
+from meterbridge.domain.pricing.faults import Fault
 from meterbridge.domain.pricing.overrides import Overrides, overridden, override_faults
 from meterbridge.domain.pricing.plan_terms import PlanTerms
 from meterbridge.domain.pricing.validation import validate
@@ -119,8 +121,7 @@ def check_replay(
         faults.add("unknown_plan", detail, "/plan_code")
     elif other.overrides is not None and other.plan_code is not None and named:
         plan = plan_terms(offering.plan(other.plan_code), offering.currency)
-        for pointer, code, detail in _override_faults(plan, other.overrides):
-            faults.add(code, detail, f"/overrides{pointer}")
+        faults.add_all(_override_faults(plan, other.overrides))
     faults.refuse_any()
 
 
@@ -251,14 +252,17 @@ def _refusals(
         return
     if (other.currency, other.cycle) != (plan.currency, plan.cycle):
         yield "other_cycle_or_currency", "an agreement keeps its currency and its cycle"
-    for pointer, code, detail in _override_faults(other, change.overrides):
-        yield code, f"/overrides{pointer}: {detail}"
+    for fault in _override_faults(other, change.overrides):
+        yield fault.code, f"{fault.pointer}: {fault.detail}"
 
 
-def _override_faults(plan: PlanTerms, overrides: Overrides) -> Sequence[tuple[str, str, str]]:
-    """(pointer, code, detail) of what is wrong with overrides, or the plan that they make."""
+def _override_faults(plan: PlanTerms, overrides: Overrides) -> tuple[Fault, ...]:
+    """What is wrong with overrides, or with the plan that they make."""
     found = override_faults(plan, overrides)
     if not found:
         changed = replace(overridden(plan, overrides), reporting=())
-        found = validate(changed)
-    return [(fault.pointer, fault.code, fault.detail) for fault in found]
+        found = tuple(
+            replace(each, pointer=within_overrides(each.pointer, plan, overrides))
+            for each in validate(changed)
+        )
+    return tuple(replace(each, pointer=f"/overrides{each.pointer}") for each in found)

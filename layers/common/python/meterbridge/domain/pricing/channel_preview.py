@@ -53,7 +53,7 @@ class ChannelPreview:
     """An agreement's charges on one channel.
 
     Attributes:
-        declared: the terms say how it is reported there; otherwise the reporting is a proposal.
+        declared: the terms say how it is reported there; otherwise so it would be.
         faults: why these terms cannot be sold there; then there is no bill.
     """
 

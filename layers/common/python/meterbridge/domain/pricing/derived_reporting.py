@@ -21,20 +21,20 @@ from meterbridge.domain.pricing.channel_reporting import (
     Source,
 )
 from meterbridge.domain.pricing.faults import Fault
+from meterbridge.domain.pricing.listing_limits import LISTING_LIMITS
 from meterbridge.domain.pricing.models import PerUnit
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension
 
 USAGE_CHARGES = "usage_charges"
 """Code of the dimension that reports charges as money."""
 
-_WITH_PRICES = (Channel.AWS, Channel.AZURE, Channel.GCP)
-"""Channels with listed prices; on the others we make the invoice, so that all of it is money."""
-
 
 def with_derived_reporting(plan: PlanTerms) -> PlanTerms:
     """A valid plan that says how it is reported through every channel that can take it."""
     derived = [
-        _derived(plan, channel) for channel, faults in not_reported(plan).items() if not faults
+        derived_reporting(plan, channel)
+        for channel, faults in not_reported(plan).items()
+        if not faults
     ]
     return replace(plan, reporting=(*plan.reporting, *derived))
 
@@ -52,11 +52,13 @@ def not_reported(plan: PlanTerms) -> dict[Channel, tuple[Fault, ...]]:
     }
 
 
-def _derived(plan: PlanTerms, channel: Channel) -> ChannelReporting:
+def derived_reporting(plan: PlanTerms, channel: Channel) -> ChannelReporting:
+    """How a plan would be reported through a channel; the channel may still refuse it."""
     native = [
         _natively(dimension, dimension.price)
         for dimension in plan.dimensions
-        if channel in _WITH_PRICES
+        # Where nothing is listed we make the invoice, and all of it is money.
+        if channel in LISTING_LIMITS
         and isinstance(dimension.price, PerUnit)
         and _is_native(plan, channel, _natively(dimension, dimension.price))
     ]

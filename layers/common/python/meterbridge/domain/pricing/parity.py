@@ -8,12 +8,12 @@ from datetime import datetime
 from meterbridge.domain.channels import Channel
 from meterbridge.domain.pricing.channel_faults import Broken, broken_promises
 from meterbridge.domain.pricing.channel_reporting import ChannelReporting
+from meterbridge.domain.pricing.derived_reporting import derived_reporting
 from meterbridge.domain.pricing.faults import Fault
 from meterbridge.domain.pricing.kept_promises import Parity, Setting, kept
 from meterbridge.domain.pricing.listing_limits import LISTING_LIMITS, OURS
 from meterbridge.domain.pricing.plan_terms import PlanTerms
 from meterbridge.domain.pricing.promises import Promise, listing_promises, plan_promises
-from meterbridge.domain.pricing.proposed_reporting import reporting_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ChannelParity:
     """A plan on one channel.
 
     Attributes:
-        declared: the terms say how it is reported there; otherwise the reporting is a proposal.
+        declared: the terms say how it is reported there; otherwise so it would be.
         lines: one for each promise.
     """
 
@@ -61,8 +61,10 @@ class ChannelParity:
 
 def channel_parity(plan: PlanTerms, channel: Channel, moment: datetime) -> ChannelParity:
     """How a plan is kept on a channel by the rules of a moment."""
-    reporting, declared = reporting_through(plan, channel)
-    number = plan.reporting.index(reporting) if declared else len(plan.reporting)
+    told = [each.channel for each in plan.reporting]
+    declared = channel in told
+    number = told.index(channel) if declared else len(told)
+    reporting = plan.reporting[number] if declared else derived_reporting(plan, channel)
     setting = Setting(plan, reporting, f"/reporting/{number}", moment)
     broken = list(broken_promises(plan, reporting, setting.at))
     promises = (*plan_promises(plan), *listing_promises(reporting, setting.at))
