@@ -26,7 +26,7 @@ AS_GRANTED = {
     "codes": [],
     "rollover": None,
 }
-AS_MOVED = {**MOVE, "overrides": {"dimensions": [], "discounts": []}}
+AS_MOVED = {**MOVE, "overrides": {"dimensions": [], "discounts": [], "spend_cap": None}}
 
 
 def create_offering(call: Client, *versions: list[dict[str, Any]]) -> None:

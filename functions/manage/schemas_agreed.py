@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt
 from manage.fields import Amount, Code, Identifier, Input, Moment
 from manage.schemas_terms import as_texts
 from manage.schemas_terms_prices import PriceModel
-from manage.schemas_terms_reductions import Codes, Discount, Rollover
+from manage.schemas_terms_reductions import Codes, Discount, Rollover, SpendCap
 from manage.services import new_id
 from meterbridge.domain import agreements as domain
 from meterbridge.domain.pricing import agreement_terms, overrides
@@ -31,6 +31,7 @@ class Overrides(Input):
     discounts: list[Discount] = Field(
         default_factory=list, max_length=50, description="They come after the plan's"
     )
+    spend_cap: SpendCap | None = Field(None, description="In place of the plan's; null leaves it")
 
     def overrides(self) -> overrides.Overrides:
         """For the domain, whose members have the same names."""

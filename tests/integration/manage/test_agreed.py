@@ -45,9 +45,10 @@ def test_a_deal_is_made_with_all_that_was_agreed(stored: Api) -> None:
     assert made["overrides"] == {
         "dimensions": [{"code": "tokens", "price": {**TIERS, "tiers": tiers}, "included": None}],
         "discounts": [DISCOUNT],
+        "spend_cap": None,
     }
     assert made["plan_changes"] == [
-        {**MOVE, "overrides": {"dimensions": [], "discounts": [DISCOUNT]}}
+        {**MOVE, "overrides": {"dimensions": [], "discounts": [DISCOUNT], "spend_cap": None}}
     ]
     assert made["grants"] == [AS_GRANTED]
     assert made["seats"] == agreed["seats"]

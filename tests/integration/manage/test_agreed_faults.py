@@ -79,6 +79,7 @@ def test_overrides_are_validated_as_the_plan_that_they_make(call: Client) -> Non
     overrides = {
         "dimensions": [{"code": "tokens", "price": price, "included": "0.0000000000001"}],
         "discounts": [percent, OFF],
+        "spend_cap": {"amount": "0"},
     }
     answer = call("POST", "/v1/agreements", {**DEAL, "overrides": overrides})
     assert sorted(answer.faults) == [
@@ -86,6 +87,7 @@ def test_overrides_are_validated_as_the_plan_that_they_make(call: Client) -> Non
         ("/overrides/dimensions/0/price/tiers/0/unit_price", "too_fine"),
         ("/overrides/discounts/0/percent", "not_a_percentage"),
         ("/overrides/discounts/1/id", "repeated"),
+        ("/overrides/spend_cap/amount", "not_positive"),
     ]
 
 
@@ -136,7 +138,7 @@ def test_a_plan_change_keeps_cycle_currency_and_what_dimensions_are(call: Client
     create_deal(call)
     for code, fault in (
         ("annual", ("", "other_cycle_or_currency")),
-        ("dollars", ("", "other_dimension")),
+        ("dollars", ("", "other_measure")),
         ("none", ("/plan_code", "unknown_plan")),
     ):
         answer = call("POST", f"{PATH}/plan-changes", {**MOVE, "plan_code": code})

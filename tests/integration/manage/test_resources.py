@@ -146,7 +146,7 @@ def test_an_agreement_is_on_the_newest_version_and_settled_soon(stored: Api) -> 
         "suspended_by": None,
         "zero_records": False,
         "recovery": "automatic",
-        "overrides": {"dimensions": [], "discounts": []},
+        "overrides": {"dimensions": [], "discounts": [], "spend_cap": None},
         "plan_changes": [],
         "grants": [],
         "seats": [],

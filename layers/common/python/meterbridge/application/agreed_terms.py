@@ -154,6 +154,8 @@ def _terms_of(
 def within_overrides(pointer: str, plan: PlanTerms, overrides: Overrides) -> str:
     """Where in the overrides a fault of the overridden plan comes from; "" is all of them."""
     _, part, *rest = pointer.split("/")
+    if part == "spend_cap" and overrides.spend_cap is not None:
+        return pointer
     if part == "discounts" and int(rest[0]) >= len(plan.discounts):
         return "/".join(("/discounts", str(int(rest[0]) - len(plan.discounts)), *rest[1:]))
     if part == "dimensions":
@@ -186,7 +188,6 @@ def _terms_faults(agreement: Agreement, versions: tuple[TermsVersion, ...]) -> I
         if fault.code != "not_reported":
             yield replace(fault, pointer=_in_agreement(fault.pointer, places))
     yield from _seat_fee_faults(places, versions)
-    yield from _dimension_faults(versions)
 
 
 def _in_agreement(pointer: str, seats: Mapping[str, list[int]]) -> str:
@@ -210,15 +211,3 @@ def _seat_fee_faults(
     known = {code for version in versions for code in version.plan.codes()}
     for code in sorted((places.keys() & known) - fees):
         yield Fault(f"/seats/{places[code][0]}/fee_code", "not_a_seat_fee", "it has no seats")
-
-
-def _dimension_faults(versions: tuple[TermsVersion, ...]) -> Iterator[Fault]:
-    """A dimension of one code is one thing to the marketplace and to the books, in all versions."""
-    known: dict[str, tuple[object, ...]] = {}
-    for number, version in enumerate(versions):
-        for reporting in version.plan.reporting:
-            for each in reporting.dimensions:
-                shape = (each.mode, each.units_per_quantity, each.quantity_kind)
-                if known.setdefault(each.code, shape) != shape:
-                    detail = f"the dimension {each.code} keeps its mode, its units and their kind"
-                    yield Fault(f"/plan_changes/{number - 1}", "other_dimension", detail)
