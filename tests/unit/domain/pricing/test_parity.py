@@ -128,7 +128,8 @@ def test_what_a_listing_cannot_express_is_computed_here_and_reported_in_currency
     off = f"taken off before the charge is {IN_CENTS}; for `base` on the invoice apart"
     apart = "not metered there: the listing's own flat fee, or an invoice"
     kept = found(given, AZURE)
-    assert {name: kept[name] for name in kept if name not in found(plan(), Channel.MANUAL)} == {
+    elsewhere = {"currency", "cycle", "dimension", "price", "number_of_dimensions"}
+    assert {name: kept[name] for name in kept if name not in elsewhere} == {
         "increment": (EMULATED, "rounded here, before it is reported"),
         "fee base": (APART, apart),
         "seats": (EMULATED, IN_CENTS),
@@ -166,7 +167,7 @@ def test_what_a_listing_cannot_express_is_computed_here_and_reported_in_currency
     assert (everywhere.parity, everywhere.how) == (EMULATED, off)
 
 
-def test_a_plan_that_says_nothing_of_a_channel_is_given_a_proposal() -> None:
+def test_a_plan_that_says_nothing_of_a_channel_is_told_as_it_would_be_reported() -> None:
     given = plan(
         priced(PerUnit(D("0.1")), "api"),
         priced(Package(D(10), D(1)), "gpu"),
@@ -174,21 +175,19 @@ def test_a_plan_that_says_nothing_of_a_channel_is_given_a_proposal() -> None:
     )
     parity = channel_parity(given, AWS, NOW)
     assert (parity.declared, parity.possible) == (False, True)
-    assert parity.reporting == ChannelReporting(
-        AWS, (native("api", QuantityKind.DECIMAL), money("gpu", "base"))
+    assert parity.reporting == ChannelReporting(AWS, (native("api"), money("gpu", "base")))
+
+
+def test_whether_google_bills_fractions_is_not_sure() -> None:
+    given = replace(plan(), **through(GCP, native("api", QuantityKind.DECIMAL)))
+    parity, how = found(given, GCP)["quantities"]
+    assert (parity, how.split("; ")[1:]) == (
+        NATIVE,
+        ["what is finer is carried", "its pages disagree on fractions: whole small units are safe"],
     )
-    # Whether Google bills fractions is not sure, so whole units are proposed.
-    assert channel_parity(given, GCP, NOW).reporting.dimensions[0] == native("api")
 
 
-def test_more_unit_prices_than_a_listing_takes_are_proposed_as_one_charge() -> None:
-    codes = [f"d{number}" for number in range(9)]
-    given = plan(*(priced(PerUnit(D(1)), code) for code in codes))
-    assert channel_parity(given, GCP, NOW).reporting.dimensions == (money(*codes),)
-    assert len(channel_parity(given, AZURE, NOW).reporting.dimensions) == 9
-
-
-def test_a_price_finer_than_the_listing_takes_is_proposed_in_currency() -> None:
+def test_a_price_finer_than_the_listing_takes_would_be_reported_in_currency() -> None:
     given = plan(priced(PerUnit(D("0.000000001"))))
     assert channel_parity(given, AWS, NOW).reporting.dimensions == (money("api"),)
     assert channel_parity(given, AZURE, NOW).reporting.dimensions[0].mode is ReportingMode.NATIVE

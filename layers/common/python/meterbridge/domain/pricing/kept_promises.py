@@ -243,8 +243,10 @@ def _quantities(setting: Setting, promise: Promise) -> Answer:
     kind = dimension.quantity_kind
     most = f"at most {plain(policy.max_quantity[kind])} in a record"
     if kind is QuantityKind.DECIMAL:
-        step = plain(policy.step(kind))
-        return Parity.NATIVE, f"in steps of {step}, {most}; what is finer is carried"
+        taken = f"in steps of {plain(policy.step(kind))}, {most}; what is finer is carried"
+        if setting.limits is not None and not setting.limits.decimals_safe:
+            taken += "; its pages disagree on fractions: whole small units are safe"
+        return Parity.NATIVE, taken
     return Parity.EMULATED, f"whole units, {most}; a fraction is carried until it makes one"
 
 
