@@ -6,7 +6,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
-from manage.answers import MAX_ANSWER_BYTES, fitting
+from manage.answers import fitting, refuse_too_large
 from manage.fields import Cursor, IdPath, to_cursor
 from manage.resolver import Resolver
 from manage.schemas_channel_bills import PreviewView
@@ -61,13 +61,15 @@ def add_parity(app: Resolver, services: Services) -> None:
             items.append(ChannelParityView.of(plan.code, terms, parity, fee))
         items = items[: fitting(items)]
         after = first + len(items)
-        return ParityView(
+        view = ParityView(
             offering_id=offering.id,
             version=offering.version,
             deal=DealView.of(deal),
             items=items,
             next_cursor=to_cursor(str(after)) if after < len(pairs) else None,
         )
+        refuse_too_large(view, "plan_code")
+        return view
 
     @app.post(
         "/v1/offerings/<offering_id>/preview",
@@ -80,8 +82,7 @@ def add_parity(app: Resolver, services: Services) -> None:
         supposed = body.supposed(now)
         found = preview_offering(offering, supposed, registry=registry, now=now)
         view = PreviewView.of(found, supposed)
-        if len(view.model_dump_json()) > MAX_ANSWER_BYTES:
-            raise InvalidInputError("too_large", "the answer would exceed 4 MB", "/usage")
+        refuse_too_large(view, "/usage")
         return view
 
 
