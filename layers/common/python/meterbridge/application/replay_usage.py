@@ -257,12 +257,13 @@ def _refusals(
 
 
 def _override_faults(plan: PlanTerms, overrides: Overrides) -> tuple[Fault, ...]:
-    """What is wrong with overrides, or with the plan that they make."""
+    """What is wrong with overrides, or with what they make of the plan."""
     found = override_faults(plan, overrides)
-    if not found:
-        changed = replace(overridden(plan, overrides), reporting=())
+    if not found and overrides != Overrides():
+        known = set(validate(replace(plan, reporting=())))
         found = tuple(
             replace(each, pointer=within_overrides(each.pointer, plan, overrides))
-            for each in validate(changed)
+            for each in validate(replace(overridden(plan, overrides), reporting=()))
+            if each not in known
         )
     return tuple(replace(each, pointer=f"/overrides{each.pointer}") for each in found)
