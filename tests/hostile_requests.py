@@ -40,6 +40,33 @@ _BODIES: dict[str, list[Any]] = {
     ],
     "/v1/offerings": [OFFERING],
     "/v1/offerings/off_std/versions": [{"name": "2", "plans": OFFERING["plans"]}],
+    "/v1/offerings/off_std/preview": [
+        {
+            "plan_code": "std",
+            "version": 1,
+            "starts_at": "2026-12-01T00:00:00Z",
+            "usage": [
+                {"dimension": "tokens", "quantity": "17.5", "day": "2026-12-03"},
+                {"meter_id": "mtr_tokens", "quantity": 3, "group": {"model": "small"}},
+                {"dimension": "tokens", "quantity": "1", "hour": "2026-12-03T10:00:00Z"},
+            ],
+            "spread": "hourly",
+            "overrides": {
+                "dimensions": [
+                    {"code": "tokens", "price": {"model": "per_unit", "unit_price": "1"}}
+                ]
+            },
+            "grants": [{"amount": "5", "effective_at": "2026-12-01T00:00:00Z"}],
+            "seats": [{"fee_code": "seats", "seats": "2"}],
+            "deal": {"kind": "private", "total_contract_value": "9", "buyer_country": "KR"},
+            "channels": ["aws", "manual"],
+        },
+        {"plan_code": "std", "usage": [{"dimension": "tokens", "quantity": "1", "events": 4}]},
+    ],
+    "/v1/offerings/off_std/replay": [
+        {"agreement_id": "agr_1", "period": "2026-11", "version": 1, "plan_code": "std"},
+        {"start": "2026-11-01T00:00:00Z", "end": "2026-11-20T00:00:00Z", "overrides": {}},
+    ],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
     "/v1/agreements": [AGREEMENT, {**AGREEMENT, "channel": "manual", "aws": None}],
@@ -64,8 +91,9 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
+_POSTED = ("ions", "settle", "preview", "replay")
 _WITH_BODY = {
-    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(("ions", "settle"))],
+    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
     "PUT": ["/v1/settings/usage-log"],
 }
@@ -81,6 +109,7 @@ _READABLE = [
     *_DELETABLE,
     *_BODIES,
     "/v1/offerings/off_std/versions/1",
+    "/v1/offerings/off_std/parity",
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
@@ -115,6 +144,9 @@ _PARAMETERS = {
     "start": ["2026-11-01T00:00:00Z", "2026-11-24T10:00:00Z"],
     "end": ["2026-11-25T00:00:00Z"],
     "awaiting": ["decision"],
+    "version": ["1"],
+    "plan_code": ["std"],
+    "channel": ["aws", "manual"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],
