@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
+from agreed_setup import DEAL, GRANT, MOVE, OFF, SEATS
 from api_setup import AGREEMENT, CUSTOMER, KEY, METER, OFFERING, PRODUCT
 from http_api import http_event
+from offering_terms import NATIVE_TERMS, TERMS
 
 EVENT = {
     "specversion": "1.0",
@@ -25,6 +27,76 @@ EVENT = {
     "data": {"tokens": 17, "model": "small"},
 }
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
+_BY_MODEL = {
+    "model": "dimensional",
+    "prices": [{"group": ["small"], "model": {"model": "package", "size": "10", "price": "1"}}],
+    "default": {"model": "volume", "tiers": [{"up_to": "5", "unit_price": "1"}, {"unit_price": 1}]},
+}
+_WITH_TERMS: dict[str, Any] = {
+    "product_id": "prd_llm",
+    "name": "Terms",
+    "plans": [
+        {"code": "native", "terms": NATIVE_TERMS},
+        {
+            "code": "all",
+            "terms": {
+                "cycle": "anniversary",
+                "dimensions": [
+                    {**TERMS["dimensions"][0], "increment": {"size": "10"}},
+                    {"code": "small", "meter_id": "mtr_tokens", "price": _BY_MODEL},
+                ],
+                "fees": [
+                    {"kind": "subscription", "code": "base", "price": "49"},
+                    {"kind": "seats", "code": "seats", "price": "9"},
+                    {"kind": "one_off", "code": "setup", "price": "5"},
+                ],
+                "trial": {"kind": "quantity", "quantities": {"tokens": "5"}, "days": 14},
+                "discounts": [{**OFF, "codes": ["tokens"]}],
+                "minimum": {"amount": "50"},
+                "commitment": {"amount": "900", "cycles": None},
+                "credits": [{"id": "gift", "amount": "5", "lasts_cycles": 1, "rollover": {}}],
+                "top_up": {"amount": "20"},
+                "spend_cap": {"amount": "400"},
+                "reporting": [{"channel": "aws", "dimensions": [], "billed_apart": ["base"]}],
+            },
+        },
+    ],
+}
+_AGREED = {
+    "overrides": {"discounts": [OFF], "dimensions": [{"code": "tokens", "included": "5"}]},
+    "plan_changes": [MOVE],
+    "grants": [GRANT],
+    "seats": [SEATS],
+}
+_CHEAPER = {
+    "dimensions": [
+        {
+            "code": "tokens",
+            "price": {
+                "model": "graduated",
+                "tiers": [{"up_to": "1000", "unit_price": "0.01"}, {"unit_price": "0"}],
+            },
+        }
+    ],
+    "discounts": [OFF],
+}
+_SUPPOSED = {
+    "plan_code": "std",
+    "version": 1,
+    "starts_at": "2026-12-01T00:00:00Z",
+    "usage": [
+        {"dimension": "tokens", "quantity": "17.5", "day": "2026-12-03"},
+        {"meter_id": "mtr_tokens", "quantity": 3, "group": {"model": "small"}, "events": 4},
+        {"dimension": "tokens", "quantity": "1", "hour": "2026-12-03T10:00:00Z"},
+        {"dimension": "tokens", "quantity": "123456789.123456789"},
+    ],
+    "spread": "hourly",
+    "overrides": _CHEAPER,
+    "grants": [{"amount": "5", "effective_at": "2026-12-01T00:00:00Z"}],
+    "seats": [{"fee_code": "seats", "seats": "2"}],
+    "deal": {"kind": "private", "total_contract_value": "9", "buyer_country": "KR"},
+    "channels": ["aws", "manual"],
+}
 _BODIES: dict[str, list[Any]] = {
     "/v1/products": [PRODUCT, {"name": "x"}],
     "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
@@ -38,38 +110,27 @@ _BODIES: dict[str, list[Any]] = {
             "archived_at": "2026-11-24T12:00:00Z",
         }
     ],
-    "/v1/offerings": [OFFERING],
-    "/v1/offerings/off_std/versions": [{"name": "2", "plans": OFFERING["plans"]}],
-    "/v1/offerings/off_std/preview": [
-        {
-            "plan_code": "std",
-            "version": 1,
-            "starts_at": "2026-12-01T00:00:00Z",
-            "usage": [
-                {"dimension": "tokens", "quantity": "17.5", "day": "2026-12-03"},
-                {"meter_id": "mtr_tokens", "quantity": 3, "group": {"model": "small"}},
-                {"dimension": "tokens", "quantity": "1", "hour": "2026-12-03T10:00:00Z"},
-            ],
-            "spread": "hourly",
-            "overrides": {
-                "dimensions": [
-                    {"code": "tokens", "price": {"model": "per_unit", "unit_price": "1"}}
-                ]
-            },
-            "grants": [{"amount": "5", "effective_at": "2026-12-01T00:00:00Z"}],
-            "seats": [{"fee_code": "seats", "seats": "2"}],
-            "deal": {"kind": "private", "total_contract_value": "9", "buyer_country": "KR"},
-            "channels": ["aws", "manual"],
-        },
-        {"plan_code": "std", "usage": [{"dimension": "tokens", "quantity": "1", "events": 4}]},
+    "/v1/offerings": [OFFERING, _WITH_TERMS],
+    "/v1/offerings/off_std/versions": [
+        {"name": "2", "plans": OFFERING["plans"]},
+        {"name": "2", "plans": _WITH_TERMS["plans"]},
     ],
-    "/v1/offerings/off_std/replay": [
-        {"agreement_id": "agr_1", "period": "2026-11", "version": 1, "plan_code": "std"},
-        {"start": "2026-11-01T00:00:00Z", "end": "2026-11-20T00:00:00Z", "overrides": {}},
+    "/v1/offerings/off_terms/preview": [_SUPPOSED],
+    "/v1/offerings/off_terms/replay": [
+        {"agreement_id": "agr_terms", "period": "2026-11", "version": 1, "plan_code": "native"},
+        {"start": "2026-11-01T00:00:00Z", "end": "2026-11-20T00:00:00Z", "overrides": _CHEAPER},
     ],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
-    "/v1/agreements": [AGREEMENT, {**AGREEMENT, "channel": "manual", "aws": None}],
+    "/v1/agreements": [
+        AGREEMENT,
+        {**AGREEMENT, "channel": "manual", "aws": None},
+        {**DEAL, **_AGREED, "id": "agr_3", "customer_id": "free"},
+    ],
+    "/v1/agreements/agr_terms": [_AGREED, {"grants": []}],
+    "/v1/agreements/agr_terms/grants": [GRANT, {**GRANT, "id": "g2", "codes": ["tokens"]}],
+    "/v1/agreements/agr_terms/seats": [SEATS],
+    "/v1/agreements/agr_terms/plan-changes": [MOVE, {**MOVE, "overrides": {"discounts": [OFF]}}],
     "/v1/agreements/agr_1": [
         {"state": "suspended", "state_reason": "x", "zero_records": True, "recovery": "never"},
         {"ends_at": "2027-01-01T00:00:00Z", "aws": AGREEMENT["aws"]},
@@ -91,7 +152,15 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
-_POSTED = ("ions", "settle", "preview", "replay")
+_POSTED = (
+    "ions",
+    "settle",
+    "/grants",
+    "/seats",
+    "/plan-changes",
+    "/preview",
+    "/replay",
+)
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
@@ -103,16 +172,20 @@ _DELETABLE = [
     "/v1/customers/free",
     "/v1/offerings/off_free",
     "/v1/agreements/agr_free",
+    "/v1/agreements/agr_terms/plan-changes/2026-12-01T00:00:00Z",
     *_WITH_BODY["PATCH"],
 ]
 _READABLE = [
     *_DELETABLE,
     *_BODIES,
     "/v1/offerings/off_std/versions/1",
-    "/v1/offerings/off_std/parity",
+    "/v1/offerings/off_terms/parity",
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
+    "/v1/agreements/agr_terms/wallet",
+    "/v1/agreements/agr_terms/thresholds",
+    "/v1/agreements/agr_terms/statement",
     "/v1/records",
     "/v1/events/unmatched",
     "/v1/events/conflicts",

@@ -23,6 +23,7 @@ from manage.services import Services
 from manage.settings import add_settings
 from manage.statements import add_statements
 from manage.usage import add_usage
+from manage.wallet import add_wallet
 
 
 def build_app(services: Services, logger: Logger) -> Resolver:
@@ -38,6 +39,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
     add_agreed(app, services, idempotency)
+    add_wallet(app, services)
     add_keys(app, services, idempotency)
     add_settings(app, services)
     add_events(app, services)

@@ -176,6 +176,13 @@ MomentQuery = Annotated[
     WithJsonSchema(_MOMENT_SCHEMA),
     Query(description="Encode a plus sign as %2B"),
 ]
+FullHourQuery = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    AfterValidator(_full_hour),
+    WithJsonSchema(_HOUR_SCHEMA),
+    Query(),
+]
 HourPath = Annotated[
     datetime,
     BeforeValidator(_moment),

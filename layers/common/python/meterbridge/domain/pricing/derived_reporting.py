@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from meterbridge.domain.channels import Channel
+from meterbridge.domain.channels import REPORTED_CHANNELS, Channel
 from meterbridge.domain.money import CURRENCY_EXPONENTS
 from meterbridge.domain.pricing.channel_faults import channel_faults
 from meterbridge.domain.pricing.channel_reporting import (
@@ -21,7 +21,6 @@ from meterbridge.domain.pricing.channel_reporting import (
     Source,
 )
 from meterbridge.domain.pricing.faults import Fault
-from meterbridge.domain.pricing.listing_limits import LISTING_LIMITS
 from meterbridge.domain.pricing.models import PerUnit
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension
 
@@ -57,8 +56,8 @@ def derived_reporting(plan: PlanTerms, channel: Channel) -> ChannelReporting:
     native = [
         _natively(dimension, dimension.price)
         for dimension in plan.dimensions
-        # Where nothing is listed we make the invoice, and all of it is money.
-        if channel in LISTING_LIMITS
+        # The others list no prices: we make the invoice there, and all of it is money.
+        if channel in REPORTED_CHANNELS
         and isinstance(dimension.price, PerUnit)
         and _is_native(plan, channel, _natively(dimension, dimension.price))
     ]
