@@ -32,7 +32,7 @@ from meterbridge.domain.windows import hour_of
 MAX_SPAN = timedelta(days=92)
 """The longest span that one replay tells of."""
 
-MAX_QUANTITIES = 60_000
+MAX_QUANTITIES = 40_000
 """Hours times dimensions that are rated for one agreement, from the start of the span's first cycle."""
 
 MAX_SCANNED = 200
