@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from meterbridge.domain.channels import Channel
+from meterbridge.domain.channels import REPORTED_CHANNELS, Channel
 from meterbridge.domain.money import Rounding, to_increment
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.channel_reporting import (
@@ -63,11 +63,15 @@ def broken_promises(plan: PlanTerms, reporting: ChannelReporting, at: str) -> It
     yield from (Broken(fault, (listing,)) for fault in apart)
     for place, dimension in enumerate(reporting.dimensions):
         yield from _dimension_faults(f"{listing}/{place}", plan, dimension)
+        if reporting.channel in REPORTED_CHANNELS:
+            yield from _lowered_faults(f"{listing}/{place}", plan, dimension)
     yield from _coverage_faults(at, plan, reporting)
 
 
 def grant_faults(plan: PlanTerms, channel: Channel, grants: Sequence[Grant]) -> Iterator[Fault]:
     """Grants that would pay for what the channel charges by a price of its own."""
+    if channel not in REPORTED_CHANNELS:
+        return
     sources = [
         source
         for reporting in plan.reporting
@@ -172,20 +176,27 @@ def _native_faults(at: str, plan: PlanTerms, source: Source, price: PriceModel) 
         detail = "only one price per unit can be the marketplace's own"
         pointers = [each for each in _promised(plan, source.code) if each.endswith("/price")]
         yield Broken(Fault(at, "not_native", detail), tuple(pointers))
-    for pointer in lowering(plan, source.code):
-        detail = f"{pointer} lowers the charge, which only currency can report"
-        yield Broken(Fault(at, "not_native", detail), (pointer,))
 
 
-def lowering(plan: PlanTerms, code: str) -> list[str]:
-    """Pointers of what lowers a charge in money, so that no unit price can come to it."""
+def _lowered_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) -> Iterator[Broken]:
+    """What lowers the charge of a source below the price that a marketplace lists."""
+    if dimension.mode is not ReportingMode.NATIVE:
+        return
+    prices = {each.code for each in plan.dimensions}
+    for number, source in enumerate(dimension.sources):
+        if source.code not in prices:
+            continue
+        for pointer in _lowering(plan, source):
+            detail = f"{pointer} lowers the charge, which only currency can report"
+            fault = Fault(f"{at}/sources/{number}", "not_native", detail)
+            yield Broken(fault, (pointer,))
+
+
+def _lowering(plan: PlanTerms, source: Source) -> list[str]:
+    """Pointers of what lowers a charge in money."""
     found = [
-        *(
-            f"/discounts/{n}"
-            for n, e in enumerate(plan.discounts)
-            if not e.codes or code in e.codes
-        ),
-        *(f"/credits/{n}" for n, e in enumerate(plan.credits) if not e.codes or code in e.codes),
+        *(f"/discounts/{n}" for n, e in enumerate(plan.discounts) if _touches(e.codes, source)),
+        *(f"/credits/{n}" for n, e in enumerate(plan.credits) if _touches(e.codes, source)),
     ]
     found += ["/top_up"] if plan.top_up is not None else []
     found += ["/spend_cap"] if plan.spend_cap is not None else []
