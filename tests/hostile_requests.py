@@ -68,6 +68,35 @@ _AGREED = {
     "grants": [GRANT],
     "seats": [SEATS],
 }
+_CHEAPER = {
+    "dimensions": [
+        {
+            "code": "tokens",
+            "price": {
+                "model": "graduated",
+                "tiers": [{"up_to": "1000", "unit_price": "0.01"}, {"unit_price": "0"}],
+            },
+        }
+    ],
+    "discounts": [OFF],
+}
+_SUPPOSED = {
+    "plan_code": "std",
+    "version": 1,
+    "starts_at": "2026-12-01T00:00:00Z",
+    "usage": [
+        {"dimension": "tokens", "quantity": "17.5", "day": "2026-12-03"},
+        {"meter_id": "mtr_tokens", "quantity": 3, "group": {"model": "small"}, "events": 4},
+        {"dimension": "tokens", "quantity": "1", "hour": "2026-12-03T10:00:00Z"},
+        {"dimension": "tokens", "quantity": "123456789.123456789"},
+    ],
+    "spread": "hourly",
+    "overrides": _CHEAPER,
+    "grants": [{"amount": "5", "effective_at": "2026-12-01T00:00:00Z"}],
+    "seats": [{"fee_code": "seats", "seats": "2"}],
+    "deal": {"kind": "private", "total_contract_value": "9", "buyer_country": "KR"},
+    "channels": ["aws", "manual"],
+}
 _BODIES: dict[str, list[Any]] = {
     "/v1/products": [PRODUCT, {"name": "x"}],
     "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
@@ -85,6 +114,11 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/offerings/off_std/versions": [
         {"name": "2", "plans": OFFERING["plans"]},
         {"name": "2", "plans": _WITH_TERMS["plans"]},
+    ],
+    "/v1/offerings/off_terms/preview": [_SUPPOSED],
+    "/v1/offerings/off_terms/replay": [
+        {"agreement_id": "agr_terms", "period": "2026-11", "version": 1, "plan_code": "native"},
+        {"start": "2026-11-01T00:00:00Z", "end": "2026-11-20T00:00:00Z", "overrides": _CHEAPER},
     ],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
@@ -118,7 +152,15 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
-_POSTED = ("ions", "settle", "/grants", "/seats", "/plan-changes")
+_POSTED = (
+    "ions",
+    "settle",
+    "/grants",
+    "/seats",
+    "/plan-changes",
+    "/preview",
+    "/replay",
+)
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
@@ -137,6 +179,7 @@ _READABLE = [
     *_DELETABLE,
     *_BODIES,
     "/v1/offerings/off_std/versions/1",
+    "/v1/offerings/off_terms/parity",
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
@@ -174,6 +217,9 @@ _PARAMETERS = {
     "start": ["2026-11-01T00:00:00Z", "2026-11-24T10:00:00Z"],
     "end": ["2026-11-25T00:00:00Z"],
     "awaiting": ["decision"],
+    "version": ["1"],
+    "plan_code": ["std"],
+    "channel": ["aws", "manual"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],

@@ -21,7 +21,8 @@ DATA = {
     ("domain/agreements.py", "GcpBuyerReference"),
     ("domain/channels.py", ""),
     ("domain/policy.py", ""),
-    ("domain/pricing/channel_faults.py", ""),
+    ("domain/listing_fees.py", ""),
+    ("domain/pricing/listing_limits.py", ""),
 }
 """Where a marketplace may be named: whose words a buyer's reference is in, and whose rules these are."""
 
