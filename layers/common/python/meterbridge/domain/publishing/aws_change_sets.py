@@ -99,6 +99,7 @@ class _Compilation:
             steps=tuple(self._steps()),
             content=flattened(self._content(trial)),
             raises_prices=bool(self._moves.raised),
+            entities={entity: each for entity, each in self._existing.items() if each},
         )
 
     def _product_changes(self) -> Iterator[Json]:

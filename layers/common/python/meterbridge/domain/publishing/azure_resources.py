@@ -8,7 +8,8 @@ known here: it stays with a person in Partner Center.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from meterbridge.domain.publishing.azure_prices import (
     MAX_DIMENSIONS,
@@ -47,14 +48,27 @@ SCHEMAS = {
 
 def compile_for_azure(sale: Sale, listing: AzureListing, before: LastApplied | None) -> Compiled:
     """The configuration that brings an offer and a plan to what a plan says."""
+    made = dict(before.entities) if before is not None else {}
+    if listing.target is AzureTarget.LIVE and not listing.preview_submission_id:
+        listing = replace(listing, preview_submission_id=made.get(SUBMISSION, ""))
     resources = dict(_resources(sale, listing))
     body: Json = {"$schema": SCHEMAS["configure"], "resources": list(resources.values())}
     return Compiled(
         documents=(Document.of("configure", CALL, body),),
         gaps=tuple(_gaps(sale, listing)),
         steps=tuple(_steps(listing, before)),
-        content=flattened(dict(resources)),
+        content=_content(resources, listing, before),
+        entities=made,
     )
+
+
+def _content(
+    resources: Mapping[str, Json], listing: AzureListing, before: LastApplied | None
+) -> Mapping[str, str]:
+    """What goes live is what was in preview."""
+    said = {name: each for name, each in resources.items() if name != SUBMISSION}
+    kept = before.content if listing.target is AzureTarget.LIVE and before is not None else {}
+    return {**kept, **flattened({**said, "target": listing.target.value})}
 
 
 def _resources(sale: Sale, listing: AzureListing) -> Iterator[tuple[str, Json]]:

@@ -84,6 +84,7 @@ class Compiled:
         content: what it says, as JSON texts by pointer; independent of how it is sent.
         steps: what is left to a person, in order.
         raises_prices: whether a price is higher than applied last.
+        entities: the marketplace's ids of what is changed, by what it is.
     """
 
     documents: tuple[Document, ...]
@@ -91,6 +92,7 @@ class Compiled:
     steps: tuple[str, ...]
     content: Mapping[str, str]
     raises_prices: bool = False
+    entities: Mapping[str, str] = field(default_factory=dict)
 
 
 def flattened(content: Json, pointer: str = "") -> dict[str, str]:

@@ -1,0 +1,145 @@
+"""From a plan to a dry run: documents, what is wrong with them, and what they would change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from meterbridge.application.manage_catalog import Answering, visible_offering
+from meterbridge.application.ports import Clock
+from meterbridge.application.publication_ports import Publishing
+from meterbridge.application.registry_admin import RegistryAdmin
+from meterbridge.domain.api_keys import Caller
+from meterbridge.domain.channels import Channel
+from meterbridge.domain.errors import InvalidInputError, InvariantError, NotFoundError
+from meterbridge.domain.offerings import Offering
+from meterbridge.domain.publishing.aws_change_sets import compile_for_aws
+from meterbridge.domain.publishing.azure_resources import compile_for_azure
+from meterbridge.domain.publishing.compiled import Compiled, LastApplied, changes
+from meterbridge.domain.publishing.gcp_documents import compile_for_gcp
+from meterbridge.domain.publishing.listings import AwsListing, AzureListing, GcpListing, Listing
+from meterbridge.domain.publishing.publication import Publication, PublicationLine
+from meterbridge.domain.publishing.sale import Sale
+
+_AWS_PRODUCT_ID = re.compile(r"prod-[a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationOrder:
+    """What somebody asks for.
+
+    Attributes:
+        version: of the offering; None is its newest.
+        plan_code: "" where the offering has one plan only.
+    """
+
+    offering_id: str
+    listing: Listing
+    version: int | None = None
+    plan_code: str = ""
+
+    @property
+    def channel(self) -> Channel:
+        """Where it is published."""
+        if isinstance(self.listing, AwsListing):
+            return Channel.AWS
+        return Channel.AZURE if isinstance(self.listing, AzureListing) else Channel.GCP
+
+
+def draft_publication(
+    order: PublicationOrder,
+    *,
+    caller: Caller,
+    registry: RegistryAdmin,
+    publishing: Publishing,
+    clock: Clock,
+    new_id: Callable[[datetime], str],
+    answering: Answering[Publication],
+) -> Publication:
+    """Compile a plan and keep the outcome; no marketplace is asked.
+
+    Args:
+        new_id: makes the publication's id, which sorts by the moment.
+
+    Raises:
+        NotFoundError: no such offering, or not for this caller.
+        InvalidInputError: no such version or plan, or more documents than can be kept.
+    """
+    offering = _offering(order, caller, registry)
+    plan_code = _plan_code(order, offering)
+    listing = _with_known_product(order.listing, offering, registry)
+    now = clock.now()
+    line = PublicationLine(offering.id, order.channel, plan_code, listing.audience)
+    head = publishing.store.head(line)
+    before = publishing.store.publication(head.applied).as_last_applied if head.applied else None
+    compiled = _compiled(Sale.of(offering, plan_code, order.channel), listing, before, now)
+    validator = publishing.validators.get(order.channel)
+    publication = Publication(
+        id=new_id(now),
+        product_id=offering.product_id,
+        offering_id=offering.id,
+        offering_version=offering.version,
+        plan_code=plan_code,
+        channel=order.channel,
+        audience=listing.audience,
+        documents=compiled.documents,
+        gaps=compiled.gaps,
+        faults=tuple(
+            fault
+            for document in compiled.documents
+            for fault in (validator(document) if validator is not None else ())
+        ),
+        steps=compiled.steps,
+        content=compiled.content,
+        changes=changes(before.content if before is not None else {}, compiled.content),
+        created_at=now,
+        created_by=caller.key_id,
+        follows=head.applied,
+        raises_prices=compiled.raises_prices,
+        entities=compiled.entities,
+        prices_raised_at=before.prices_raised_at if before is not None else None,
+    )
+    publishing.store.add(publication, answering(publication))
+    return publication
+
+
+def _compiled(sale: Sale, listing: Listing, before: LastApplied | None, now: datetime) -> Compiled:
+    match listing:
+        case AwsListing():
+            return compile_for_aws(sale, listing, before, now)
+        case AzureListing():
+            return compile_for_azure(sale, listing, before)
+        case GcpListing():
+            return compile_for_gcp(sale, listing, before)
+    raise InvariantError(f"nothing compiles for {type(listing).__name__}")
+
+
+def _offering(order: PublicationOrder, caller: Caller, registry: RegistryAdmin) -> Offering:
+    newest = visible_offering(order.offering_id, caller=caller, registry=registry).value
+    if order.version in (None, newest.version):
+        return newest
+    try:
+        return registry.offering(order.offering_id, order.version or 0)
+    except NotFoundError as exc:
+        detail = f"{order.offering_id} has no version {order.version}"
+        raise InvalidInputError("unknown_version", detail, "/version") from exc
+
+
+def _plan_code(order: PublicationOrder, offering: Offering) -> str:
+    codes = [plan.code for plan in offering.plans]
+    if not order.plan_code and len(codes) == 1:
+        return codes[0]
+    if order.plan_code not in codes:
+        detail = f"it must be one of {', '.join(codes)}"
+        raise InvalidInputError("unknown_plan", detail, "/plan")
+    return order.plan_code
+
+
+def _with_known_product(listing: Listing, offering: Offering, registry: RegistryAdmin) -> Listing:
+    """AWS's id of the product, where our product has it and the request does not say."""
+    if not isinstance(listing, AwsListing) or listing.product_id:
+        return listing
+    known = registry.product(offering.product_id).listings.get(Channel.AWS, "")
+    return replace(listing, product_id=known) if _AWS_PRODUCT_ID.fullmatch(known) else listing
