@@ -10,15 +10,18 @@ from aws_lambda_powertools import Logger
 from builders import GRACE, LICENSE_ARN, NOON
 from fakes.clock import FakeClock
 from fakes.ledger import FakeLedger
+from fakes.publications import FakePublicationStore
 from fakes.registry import FakeRegistry
 from fakes.settle_queue import FakeSettleQueue
 from fakes.usage_log import FakeUsageLog
 from fakes.usage_store import FakeUsageStore
 from http_api import Client
 from manage.app import build_app
+from manage.catalogs import validators
 from manage.resolver import Resolver
 from manage.services import Services
 from meterbridge.application.ledger_admin import LedgerAdmin
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.lambda_runtime.observability import make_logger
 
@@ -72,8 +75,9 @@ def make_api(
     registry: RegistryAdmin | None = None,
     logger: Logger | None = None,
     ledger: LedgerAdmin | None = None,
+    publishing: Publishing | None = None,
 ) -> Api:
-    """An API over an empty registry and ledger, or over these."""
+    """An API over an empty registry and ledger, or over these; nothing can be applied."""
     clock, queue = FakeClock(NOON), FakeSettleQueue()
     shelves = FakeRegistry()
     services = Services(
@@ -84,6 +88,7 @@ def make_api(
         queue=queue,
         clock=clock,
         grace=GRACE,
+        publishing=publishing or Publishing(FakePublicationStore(shelves), validators(), {}),
     )
     app = build_app(services, logger or make_logger())
     return Api(app, services, services.registry, clock, queue)

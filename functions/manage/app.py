@@ -14,6 +14,7 @@ from manage.meters import add_meters
 from manage.offerings import add_offerings
 from manage.openapi import add_openapi
 from manage.products import add_products
+from manage.publications import add_publications
 from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services
@@ -39,5 +40,6 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_statements(app, services)
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
+    add_publications(app, services, idempotency)
     add_openapi(app)
     return app

@@ -14,13 +14,16 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from manage.app import build_app
+from manage.catalogs import PublishingSettings, catalogs, validators
 from manage.keys import create_admin_key
 from manage.services import Services
 from meterbridge.adapters.dynamodb.ledger_decisions import LedgerAdminStore
+from meterbridge.adapters.dynamodb.publication_store import DynamoPublicationStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
 from meterbridge.adapters.settle_queue import SqsSettleQueue
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.lambda_runtime.clock import SystemClock
 from meterbridge.lambda_runtime.observability import make_logger
 from meterbridge.lambda_runtime.settings import load, minutes, variable
@@ -48,6 +51,11 @@ SERVICES = Services(
     queue=SqsSettleQueue(SETTINGS.settle_queue_url),
     clock=SystemClock(),
     grace=SETTINGS.grace,
+    publishing=Publishing(
+        DynamoPublicationStore(SETTINGS.registry_table),
+        validators(),
+        catalogs(load(PublishingSettings, os.environ)),
+    ),
 )
 APP = build_app(SERVICES, LOGGER)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from meterbridge.application.ledger_admin import LedgerAdmin
 from meterbridge.application.ports import Clock, SettleQueue, UsageLog, UsageStore
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.api_keys import Caller
 
@@ -23,6 +24,7 @@ class Services:
     queue: SettleQueue
     clock: Clock
     grace: timedelta
+    publishing: Publishing
 
 
 def new_id(prefix: str) -> str:
