@@ -6,6 +6,7 @@ from aws_cdk import Duration
 from constructs import Construct
 
 from infra.api import Api
+from infra.publishing import let_publish, publishing_settings
 from infra.queues import ServiceQueue
 from infra.service_function import Platform, ServiceFunction
 from infra.storage import (
@@ -53,6 +54,7 @@ class Management(Construct):
                 "USAGE_LOG_TABLE": storage.usage_log.table_name,
                 "SETTLE_QUEUE_URL": settle_queue.queue_url,
                 "GRACE_MINUTES": str(platform.config.grace_minutes),
+                **publishing_settings(platform.config),
             },
         )
         storage.registry.allow(self.function, *WRITE_REGISTRY)
@@ -60,4 +62,5 @@ class Management(Construct):
         storage.usage.allow(self.function, *READ_USAGE)
         storage.usage_log.allow(self.function, *READ_LOG)
         settle_queue.allow_sending(self.function)
+        let_publish(self.function, platform.config)
         api.route("ANY", "/v1/{proxy+}", self.function)

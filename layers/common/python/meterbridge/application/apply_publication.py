@@ -26,7 +26,6 @@ from meterbridge.application.publication_ports import (
 )
 from meterbridge.application.refusals import PreconditionError
 from meterbridge.domain.api_keys import Caller
-from meterbridge.domain.channels import Channel
 from meterbridge.domain.errors import MarketplaceError, StaleVersionError
 from meterbridge.domain.publishing.publication import Publication, PublicationState
 
@@ -147,7 +146,7 @@ def confirm_publication(
     publication = visible_publication(publication_id, caller=caller, publishing=publishing)
     if expected_version is not None and publication.version != expected_version:
         raise PreconditionError(f"it is at version {publication.version}")
-    if publication.channel is not Channel.GCP:
+    if not publication.is_entered_by_hand:
         detail = f"{publication.channel} takes it by API: apply it"
         raise RefusedPublicationError("not_entered_by_hand", detail)
     _require_appliable(publication)
@@ -159,8 +158,8 @@ def confirm_publication(
 
 
 def _catalog(publication: Publication, publishing: Publishing) -> MarketplaceCatalog:
-    if publication.channel is Channel.GCP:
-        detail = "Google has no API for it: enter it in Producer Portal, then confirm it"
+    if publication.is_entered_by_hand:
+        detail = f"{publication.channel} has no API for it: enter it by hand, then confirm it"
         raise RefusedPublicationError("entered_by_hand", detail)
     make = publishing.catalogs.get(publication.channel)
     if make is None:

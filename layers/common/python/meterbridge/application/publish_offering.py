@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from meterbridge.application.manage_catalog import Answering, visible_offering
@@ -12,7 +11,6 @@ from meterbridge.application.ports import Clock
 from meterbridge.application.publication_ports import Publishing
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.api_keys import Caller
-from meterbridge.domain.channels import Channel
 from meterbridge.domain.errors import InvalidInputError, InvariantError, NotFoundError
 from meterbridge.domain.offerings import Offering
 from meterbridge.domain.publishing.aws_change_sets import compile_for_aws
@@ -22,8 +20,6 @@ from meterbridge.domain.publishing.gcp_documents import compile_for_gcp
 from meterbridge.domain.publishing.listings import AwsListing, AzureListing, GcpListing, Listing
 from meterbridge.domain.publishing.publication import Publication, PublicationLine
 from meterbridge.domain.publishing.sale import Sale
-
-_AWS_PRODUCT_ID = re.compile(r"prod-[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +35,6 @@ class PublicationOrder:
     listing: Listing
     version: int | None = None
     plan_code: str = ""
-
-    @property
-    def channel(self) -> Channel:
-        """Where it is published."""
-        if isinstance(self.listing, AwsListing):
-            return Channel.AWS
-        return Channel.AZURE if isinstance(self.listing, AzureListing) else Channel.GCP
 
 
 def draft_publication(
@@ -69,20 +58,20 @@ def draft_publication(
     """
     offering = _offering(order, caller, registry)
     plan_code = _plan_code(order, offering)
-    listing = _with_known_product(order.listing, offering, registry)
+    listing = order.listing.of_product(registry.product(offering.product_id).listings)
     now = clock.now()
-    line = PublicationLine(offering.id, order.channel, plan_code, listing.audience)
+    line = PublicationLine(offering.id, listing.channel, plan_code, listing.audience)
     head = publishing.store.head(line)
     before = publishing.store.publication(head.applied).as_last_applied if head.applied else None
-    compiled = _compiled(Sale.of(offering, plan_code, order.channel), listing, before, now)
-    validator = publishing.validators.get(order.channel)
+    compiled = _compiled(Sale.of(offering, plan_code, listing.channel), listing, before, now)
+    validator = publishing.validators.get(listing.channel)
     publication = Publication(
         id=new_id(now),
         product_id=offering.product_id,
         offering_id=offering.id,
         offering_version=offering.version,
         plan_code=plan_code,
-        channel=order.channel,
+        channel=listing.channel,
         audience=listing.audience,
         documents=compiled.documents,
         gaps=compiled.gaps,
@@ -135,11 +124,3 @@ def _plan_code(order: PublicationOrder, offering: Offering) -> str:
         detail = f"it must be one of {', '.join(codes)}"
         raise InvalidInputError("unknown_plan", detail, "/plan")
     return order.plan_code
-
-
-def _with_known_product(listing: Listing, offering: Offering, registry: RegistryAdmin) -> Listing:
-    """AWS's id of the product, where our product has it and the request does not say."""
-    if not isinstance(listing, AwsListing) or listing.product_id:
-        return listing
-    known = registry.product(offering.product_id).listings.get(Channel.AWS, "")
-    return replace(listing, product_id=known) if _AWS_PRODUCT_ID.fullmatch(known) else listing

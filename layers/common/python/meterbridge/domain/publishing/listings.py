@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
+
+from meterbridge.domain.channels import Channel
+
+_AWS_PRODUCT_ID = re.compile(r"prod-[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class AwsListing:
         make_public: ask AWS to show the product to everybody.
     """
 
+    channel: ClassVar[Channel] = Channel.AWS
+
     product_id: str = ""
     offer_id: str = ""
     trial_offer_id: str = ""
@@ -79,6 +87,13 @@ class AwsListing:
     def audience(self) -> str:
         """Whom the offer is for; publications for others do not follow one another."""
         return ",".join(sorted(self.private.buyer_accounts)) if self.private else ""
+
+    def of_product(self, listings: Mapping[Channel, str]) -> AwsListing:
+        """With the id that our product has there, where none is given."""
+        known = listings.get(self.channel, "")
+        if self.product_id or not _AWS_PRODUCT_ID.fullmatch(known):
+            return self
+        return replace(self, product_id=known)
 
 
 class AzureTarget(StrEnum):
@@ -102,6 +117,8 @@ class AzureListing:
         users: least and most, of a plan that is sold by the seat.
     """
 
+    channel: ClassVar[Channel] = Channel.AZURE
+
     offer_id: str
     plan_id: str
     offer_alias: str
@@ -118,6 +135,10 @@ class AzureListing:
         """Whom the plan is for."""
         return ",".join(sorted(self.private_tenants))
 
+    def of_product(self, _: Mapping[Channel, str]) -> AzureListing:
+        """The same: the id of the offer is always given."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class GcpListing:
@@ -128,6 +149,8 @@ class GcpListing:
         plan_id: the service level.
     """
 
+    channel: ClassVar[Channel] = Channel.GCP
+
     service_name: str
     plan_id: str
 
@@ -135,6 +158,10 @@ class GcpListing:
     def audience(self) -> str:
         """Plans are public; private offers are made apart."""
         return ""
+
+    def of_product(self, _: Mapping[Channel, str]) -> GcpListing:
+        """The same: the name of the service is always given."""
+        return self
 
 
 Listing = AwsListing | AzureListing | GcpListing

@@ -89,6 +89,11 @@ class Publication:
         return bool(self.faults) or any(gap.blocks for gap in self.gaps)
 
     @property
+    def is_entered_by_hand(self) -> bool:
+        """Whether no API takes its documents."""
+        return not any(document.call for document in self.documents)
+
+    @property
     def as_last_applied(self) -> LastApplied:
         """What the next one compares itself with."""
         return LastApplied(self.id, self.content, self.entities, self.prices_raised_at)
