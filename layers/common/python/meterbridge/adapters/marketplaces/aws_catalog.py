@@ -117,11 +117,16 @@ def _judged(exc: ClientError) -> MarketplaceError:
     verdict = ERRORS.get(code, _UNKNOWN if status >= _SERVER_FAULT else _CLOSED)
     words = f"{code}: {message}"
     if verdict == _REFUSED:
-        fields = response.get("ValidationExceptionFieldList", [])
-        return CatalogRefusedError((words, *(f"{e['Name']}: {e['Message']}" for e in fields)))
+        return CatalogRefusedError((words, *_field_words(response)))
     if verdict == _BUSY:
         return CatalogBusyError(words)
     return CatalogClosedError(words) if verdict == _CLOSED else CatalogUnknownError(words)
+
+
+def _field_words(response: Mapping[str, Any]) -> Iterator[str]:
+    for each in response.get("ValidationExceptionFieldList", []):
+        parts = (each.get(name) for name in ("ChangeType", "Field", "Message"))
+        yield ": ".join(str(part) for part in parts if part)
 
 
 def _entities(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
