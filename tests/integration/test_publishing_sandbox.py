@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from builders import dimension, offering
+from fakes.publications import FakePublicationStore
 from integration.publishing_seller import PublishingSeller
 from meterbridge.adapters.marketplaces.aws_catalog import request_token
 from meterbridge.application.publication_ports import (
@@ -95,10 +96,7 @@ class TestEveryKindOfOffering:
     def test_aws_takes_private_offers_of_it(self, seller: PublishingSeller, private: Any) -> None:
         seller.sell(SUBSCRIPTION)
         made = seller.published(NEW_ON_AWS).entities
-        listing = AwsListing(
-            product_id=made["product"], private=private, known_dimensions=("api", "platform")
-        )
-        done = seller.published(listing)
+        done = seller.published(AwsListing(private=private))
         assert (done.state, done.words) == (PublicationState.APPLIED, ())
         assert done.audience == "111122223333"
         assert done.entities["product"] == made["product"]
@@ -167,10 +165,8 @@ class TestWhatFollows:
         seller.sell(at_price("0.01"))
         made = seller.published(NEW_ON_AWS).entities
         seller.sell(at_price("0.02"))
-        listing = AwsListing(
-            product_id=made["product"], private=PRIVATE, known_dimensions=("nothing",)
-        )
-        failed = seller.published(listing)
+        seller.store = FakePublicationStore()
+        failed = seller.published(AwsListing(product_id=made["product"], private=PRIVATE))
         assert failed.state is PublicationState.FAILED
         assert failed.words == (
             "FAILED CLIENT_ERROR change set failed",
@@ -300,10 +296,8 @@ class TestTrouble:
 
     def test_a_locked_entity_is_waited_for(self, seller: PublishingSeller) -> None:
         seller.sell(at_price("0.01"))
-        made = seller.published(NEW_ON_AWS).entities
-        private = replace(
-            NEW_ON_AWS, product_id=made["product"], private=PRIVATE, known_dimensions=("d0",)
-        )
+        seller.published(NEW_ON_AWS)
+        private = replace(NEW_ON_AWS, private=PRIVATE)
         public = seller.draft(NEW_ON_AWS)
         seller.apply(seller.draft(private))
         with pytest.raises(CatalogBusyError, match="locked by change set"):

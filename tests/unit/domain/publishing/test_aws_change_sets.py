@@ -25,7 +25,10 @@ from meterbridge.domain.pricing.plan_terms import (
     SubscriptionFee,
     TrialKind,
 )
+from meterbridge.domain.publishing.aws_change_sets import compile_for_aws
 from meterbridge.domain.publishing.compiled import Compiled, LastApplied
+from meterbridge.domain.publishing.listings import AwsListing
+from meterbridge.domain.publishing.sale import Sale
 from pricing_setup import plan, priced
 from publishing_setup import (
     INSTALMENTS,
@@ -121,6 +124,19 @@ class TestWhatIsSent:
         again = on_aws(SUBSCRIPTION, listing, after(on_aws(SUBSCRIPTION, listing)))
         assert changes_of(again)[0] == "CreateOffer Offer@1.0"
         assert blocking(again) == set()
+
+    def test_what_others_of_the_offering_have_made_is_shared(self) -> None:
+        public = LastApplied("pub_1", on_aws(SUBSCRIPTION).content, MADE)
+        listing = AwsListing(private=PRIVATE)
+        sale = Sale.of(SUBSCRIPTION, "std", Channel.AWS)
+        private = compile_for_aws(sale, listing, None, NOON, [public])
+        assert changes_of(private)[0] == "CreateOffer Offer@1.0"
+        assert details(private, "CreateOffer") == {"ProductId": "prod-abc123"}
+        assert blocking(private) == set()
+        elsewhere = compile_for_aws(
+            sale, replace(listing, product_id="prod-other"), None, NOON, [public]
+        )
+        assert changes_of(elsewhere)[0] == "AddDimensions prod-other"
 
     def test_seats_may_be_bought_in_any_number(self) -> None:
         seats = sold(

@@ -21,7 +21,7 @@ from meterbridge.domain.pricing.plan_terms import (
     TrialKind,
 )
 from meterbridge.domain.publishing.azure_checks import configure_faults
-from meterbridge.domain.publishing.compiled import Compiled, Document, LastApplied, changes
+from meterbridge.domain.publishing.compiled import Change, Compiled, Document, LastApplied, changes
 from meterbridge.domain.publishing.listings import AzureTarget
 from pricing_setup import faults_at, plan, priced
 from publishing_setup import (
@@ -146,6 +146,24 @@ class TestAzure:
             }
         ]
         assert configure_faults(compiled.documents[0].body) == ()
+
+    def test_what_is_in_preview_must_be_what_goes_live(self) -> None:
+        live = replace(ON_AZURE, target=AzureTarget.LIVE)
+        made = {"product": "product/1", "submission": "submission/1/1"}
+        preview = LastApplied(
+            "pub_1", on_azure(UNITS, replace(live, target=AzureTarget.PREVIEW)).content, made
+        )
+        right = on_azure(UNITS, live, preview)
+        assert blocking(right) == set()
+        assert body(right)["resources"][0]["id"] == "submission/1/1"
+        assert changes(preview.content, right.content) == (
+            Change("/target", '"preview"', '"live"'),
+        )
+        other = {("/azure/target", "preview_is_another")}
+        assert blocking(on_azure(TIERED, live, preview)) == other
+        assert blocking(on_azure(UNITS, replace(live, markets=("FR",)), preview)) == other
+        draft = LastApplied("pub_2", on_azure(UNITS, ON_AZURE).content, made)
+        assert blocking(on_azure(UNITS, live, draft)) == other
 
     def test_a_private_offering_names_its_tenants(self) -> None:
         hidden = replace(UNITS, visibility=Visibility.PRIVATE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from meterbridge.application.manage_catalog import Answering, visible_offering
@@ -61,9 +61,15 @@ def draft_publication(
     listing = order.listing.of_product(registry.product(offering.product_id).listings)
     now = clock.now()
     line = PublicationLine(offering.id, listing.channel, plan_code, listing.audience)
-    head = publishing.store.head(line)
-    before = publishing.store.publication(head.applied).as_last_applied if head.applied else None
-    compiled = _compiled(Sale.of(offering, plan_code, listing.channel), listing, before, now)
+    before = _last_applied(line, publishing)
+    siblings = [_last_applied(each, publishing) for each in _siblings(line, offering)]
+    compiled = _compiled(
+        Sale.of(offering, plan_code, listing.channel),
+        listing,
+        before,
+        [each for each in siblings if each is not None],
+        now,
+    )
     validator = publishing.validators.get(listing.channel)
     publication = Publication(
         id=new_id(now),
@@ -85,7 +91,7 @@ def draft_publication(
         changes=changes(before.content if before is not None else {}, compiled.content),
         created_at=now,
         created_by=caller.key_id,
-        follows=head.applied,
+        follows=before.publication_id if before is not None else "",
         raises_prices=compiled.raises_prices,
         entities=compiled.entities,
         prices_raised_at=before.prices_raised_at if before is not None else None,
@@ -94,10 +100,27 @@ def draft_publication(
     return publication
 
 
-def _compiled(sale: Sale, listing: Listing, before: LastApplied | None, now: datetime) -> Compiled:
+def _siblings(line: PublicationLine, offering: Offering) -> list[PublicationLine]:
+    """For everybody, of every plan: where the product comes from that all of them share."""
+    public = [replace(line, plan_code=plan.code, audience="") for plan in offering.plans]
+    return [each for each in public if each != line]
+
+
+def _last_applied(line: PublicationLine, publishing: Publishing) -> LastApplied | None:
+    applied = publishing.store.head(line).applied
+    return publishing.store.publication(applied).as_last_applied if applied else None
+
+
+def _compiled(
+    sale: Sale,
+    listing: Listing,
+    before: LastApplied | None,
+    siblings: Sequence[LastApplied],
+    now: datetime,
+) -> Compiled:
     match listing:
         case AwsListing():
-            return compile_for_aws(sale, listing, before, now)
+            return compile_for_aws(sale, listing, before, now, siblings)
         case AzureListing():
             return compile_for_azure(sale, listing, before)
         case GcpListing():

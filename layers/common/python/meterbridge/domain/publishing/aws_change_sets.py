@@ -7,7 +7,7 @@ it happens, or nothing does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from meterbridge.domain.money import plain
@@ -54,20 +54,36 @@ ENTITIES_BY_CHANGE = {change: entity for entity, change in _CREATED.items()}
 
 
 def compile_for_aws(
-    sale: Sale, listing: AwsListing, before: LastApplied | None, now: datetime
+    sale: Sale,
+    listing: AwsListing,
+    before: LastApplied | None,
+    now: datetime,
+    siblings: Sequence[LastApplied] = (),
 ) -> Compiled:
-    """The change set that brings a product and an offer to what a plan says."""
-    return _Compilation(sale, listing, before, now).compiled()
+    """The change set that brings a product and an offer to what a plan says.
+
+    Args:
+        siblings: publications of the same offering for others or of other plans: they share the
+            product with its dimensions.
+    """
+    return _Compilation(sale, listing, before, now, siblings).compiled()
 
 
 class _Compilation:
     def __init__(
-        self, sale: Sale, listing: AwsListing, before: LastApplied | None, now: datetime
+        self,
+        sale: Sale,
+        listing: AwsListing,
+        before: LastApplied | None,
+        now: datetime,
+        siblings: Sequence[LastApplied],
     ) -> None:
         self._sale, self._listing, self._before, self._now = sale, listing, before, now
+        self._family = (*((before,) if before is not None else ()), *siblings)
         made = before.entities if before is not None else {}
+        products = [each.entities["product"] for each in self._family if "product" in each.entities]
         self._existing = {
-            "product": listing.product_id or made.get("product", ""),
+            "product": listing.product_id or next(iter(products), ""),
             # A private offer never changes once it is released: each publication makes another.
             "offer": listing.offer_id or ("" if listing.private else made.get("offer", "")),
             "trial_offer": listing.trial_offer_id or made.get("trial_offer", ""),
@@ -178,15 +194,14 @@ class _Compilation:
         return "Contract" if self._upfront else "Usage"
 
     def _known(self) -> set[str]:
-        """Keys that the product has: told so, or made by the publication before."""
-        known = set(self._listing.known_dimensions)
-        if self._before is not None and self._existing["product"]:
-            known |= {
-                pointer.split("/")[2]
-                for pointer in self._before.content
-                if pointer.startswith("/dimensions/")
-            }
-        return known
+        """Keys that the product has: told so, or made by the publications before."""
+        return set(self._listing.known_dimensions) | {
+            pointer.split("/")[2]
+            for each in self._family
+            if each.entities.get("product") == self._existing["product"]
+            for pointer in each.content
+            if pointer.startswith("/dimensions/")
+        }
 
     def _says_otherwise(self, key: str) -> bool:
         if self._before is None or key not in self._known():

@@ -25,6 +25,7 @@ from meterbridge.domain.publishing.compiled import (
     Gap,
     Json,
     LastApplied,
+    changes,
     flattened,
 )
 from meterbridge.domain.publishing.gaps import plan_gaps, private_offering_gaps
@@ -33,6 +34,7 @@ from meterbridge.domain.publishing.sale import Sale, unit_text
 
 CALL = "POST configure"
 PRODUCT, PLAN, SUBMISSION = "product", "plan", "submission"
+_TARGET = "/target"
 _BASE = "https://schema.mp.microsoft.com/schema"
 SCHEMAS = {
     "configure": f"{_BASE}/configure/2022-03-01-preview2",
@@ -55,7 +57,7 @@ def compile_for_azure(sale: Sale, listing: AzureListing, before: LastApplied | N
     body: Json = {"$schema": SCHEMAS["configure"], "resources": list(resources.values())}
     return Compiled(
         documents=(Document.of("configure", CALL, body),),
-        gaps=tuple(_gaps(sale, listing)),
+        gaps=(*_gaps(sale, listing), *_live_gaps(sale, listing, before)),
         steps=tuple(_steps(listing, before)),
         content=_content(resources, listing, before),
         entities=made,
@@ -66,9 +68,31 @@ def _content(
     resources: Mapping[str, Json], listing: AzureListing, before: LastApplied | None
 ) -> Mapping[str, str]:
     """What goes live is what was in preview."""
-    said = {name: each for name, each in resources.items() if name != SUBMISSION}
     kept = before.content if listing.target is AzureTarget.LIVE and before is not None else {}
-    return {**kept, **flattened({**said, "target": listing.target.value})}
+    return {**kept, **_said(resources), _TARGET: f'"{listing.target.value}"'}
+
+
+def _said(resources: Mapping[str, Json]) -> Mapping[str, str]:
+    said = {name: each for name, each in resources.items() if name != SUBMISSION}
+    return flattened(said) if said else {}
+
+
+def _live_gaps(sale: Sale, listing: AzureListing, before: LastApplied | None) -> Iterator[Gap]:
+    """Whether what is in preview is what this version says: nothing else would go live."""
+    if listing.target is not AzureTarget.LIVE:
+        return
+    if before is None:
+        detail = "nothing was published to preview from here: what goes live is not known"
+        yield Gap("/azure/target", "preview_not_known", detail)
+        return
+    wanted = _said(dict(_resources(sale, replace(listing, target=AzureTarget.PREVIEW))))
+    shown = {pointer: text for pointer, text in before.content.items() if pointer != _TARGET}
+    others = [change.pointer for change in changes(shown, wanted)]
+    if before.content.get(_TARGET) == f'"{AzureTarget.DRAFT.value}"':
+        others = [_TARGET]
+    if others:
+        detail = f"what was applied last is another at {', '.join(others[:3])}: preview this first"
+        yield Gap("/azure/target", "preview_is_another", detail, blocks=True)
 
 
 def _resources(sale: Sale, listing: AzureListing) -> Iterator[tuple[str, Json]]:
