@@ -88,10 +88,15 @@ def make_api(
         queue=queue,
         clock=clock,
         grace=GRACE,
-        publishing=publishing or Publishing(FakePublicationStore(shelves), validators(), {}),
+        publishing=publishing or not_publishing(shelves),
     )
     app = build_app(services, logger or make_logger())
     return Api(app, services, services.registry, clock, queue)
+
+
+def not_publishing(shelves: FakeRegistry | None = None) -> Publishing:
+    """Plans are compiled and checked, and nothing can be applied."""
+    return Publishing(FakePublicationStore(shelves), validators(), {})
 
 
 def create_all(call: Client) -> None:

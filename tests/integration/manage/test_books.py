@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_setup import Api
+from api_setup import Api, not_publishing
 from builders import GRACE, at
 from http_api import Client, http_event
 from manage import answers
@@ -69,6 +69,7 @@ def call(world: World) -> Client:
         queue=world.queue,
         clock=world.clock,
         grace=GRACE,
+        publishing=not_publishing(),
     )
     app = build_app(services, make_logger())
     return Api(app, services, services.registry, world.clock, world.queue).client(scopes="read")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api_setup import Api
+from api_setup import Api, not_publishing
 from builders import GRACE, LICENSE_ARN, at
 from deadline_setup import Watched
 from fakes.marketplace import never_arrived
@@ -49,6 +49,7 @@ def client(stored: Watched, **changes: Any) -> Client:
         queue=FakeSettleQueue(),
         clock=stored.clock,
         grace=GRACE,
+        publishing=not_publishing(),
     )
     app = build_app(services, make_logger())
     api = Api(app, services, stored.registry, stored.clock, FakeSettleQueue())
