@@ -11,14 +11,6 @@ from builders import NOON
 from meterbridge.adapters.marketplaces.aws_catalog_model import change_set_faults
 from meterbridge.domain.money import ZERO
 from meterbridge.domain.offerings import Channel
-from meterbridge.domain.pricing.channel_reporting import (
-    ChannelReporting,
-    ReportedDimension,
-    ReportingMode,
-    Source,
-)
-from meterbridge.domain.pricing.cycles import CycleKind
-from meterbridge.domain.pricing.native_prices import unit_price
 from meterbridge.domain.pricing.plan_terms import PlanTerms
 from meterbridge.domain.pricing.validation import validate
 from meterbridge.domain.publishing.aws_change_sets import compile_for_aws
@@ -28,10 +20,7 @@ from meterbridge.domain.publishing.compiled import Compiled, LastApplied, change
 from meterbridge.domain.publishing.gcp_documents import compile_for_gcp
 from meterbridge.domain.publishing.listings import AwsListing
 from meterbridge.domain.publishing.sale import Sale
-from pricing_strategies import plans
 from publishing_setup import (
-    CENT,
-    CLOUDS,
     INSTALMENTS,
     KNOWN_ON_AWS,
     NEW_ON_AWS,
@@ -41,6 +30,7 @@ from publishing_setup import (
     body,
     sold,
 )
+from publishing_strategies import reported_plans
 
 LISTINGS = [
     NEW_ON_AWS,
@@ -48,31 +38,6 @@ LISTINGS = [
     replace(KNOWN_ON_AWS, private=PRIVATE),
     replace(KNOWN_ON_AWS, private=INSTALMENTS),
 ]
-
-
-@st.composite
-def reportings(draw: st.DrawFn, terms: PlanTerms, channel: Channel) -> ChannelReporting:
-    """Everything in one currency dimension, but for what is native or billed apart."""
-    natives = [
-        each.code
-        for each in terms.dimensions
-        if unit_price(each.price, Source(each.code)) is not None and draw(st.booleans())
-    ]
-    apart = [each.code for each in terms.fees if draw(st.booleans())]
-    rest = [code for code in terms.codes() if code not in natives and code not in apart]
-    dimensions = [
-        ReportedDimension(code, ReportingMode.NATIVE, (Source(code),)) for code in natives
-    ]
-    if rest:
-        sources = tuple(map(Source, rest))
-        dimensions.append(ReportedDimension("usage", ReportingMode.CURRENCY, sources, CENT))
-    return ChannelReporting(channel, tuple(dimensions), frozenset(apart))
-
-
-@st.composite
-def reported_plans(draw: st.DrawFn) -> PlanTerms:
-    terms = draw(plans(draw(st.sampled_from(CycleKind))))
-    return replace(terms, reporting=tuple(draw(reportings(terms, each)) for each in CLOUDS))
 
 
 def nothing_is_dropped(terms: PlanTerms, channel: Channel, compiled: Compiled) -> None:

@@ -114,6 +114,11 @@ class TestWhatIsSent:
         ]
         assert "AddDimensions prod-abc123" not in changes_of(again)
 
+    def test_a_dimension_that_the_plan_has_no_more_stays_on_the_product(self) -> None:
+        again = on_aws(at_prices("0.01"), KNOWN_ON_AWS, after(on_aws(at_prices("0.01", "0.02"))))
+        assert gaps(again) == {("/dimensions", "dimension_stays")}
+        assert blocking(again) == set()
+
     def test_a_dimension_said_to_be_known_is_not_added(self) -> None:
         listing = replace(KNOWN_ON_AWS, known_dimensions=("tokens_k",), units={"gib_hours": "GB"})
         added = details(on_aws(UNITS, listing), "AddDimensions")
@@ -289,6 +294,12 @@ class TestWhatIsNotHeld:
 
 
 class TestPricesOfBuyersOnIt:
+    def test_a_released_offer_keeps_its_pricing_model(self) -> None:
+        contract = on_aws(SUBSCRIPTION, KNOWN_ON_AWS, after(on_aws(TIERED)))
+        assert ("/fees", "pricing_model_changes") in blocking(contract)
+        elsewhere = replace(KNOWN_ON_AWS, private=PRIVATE)
+        assert blocking(on_aws(SUBSCRIPTION, elsewhere, after(on_aws(TIERED)))) == set()
+
     def test_an_increase_comes_alone(self) -> None:
         first = after(on_aws(at_prices("0.01", "0.02")))
         raised = on_aws(at_prices("0.011", "0.01"), KNOWN_ON_AWS, first)

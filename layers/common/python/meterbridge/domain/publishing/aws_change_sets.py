@@ -19,7 +19,11 @@ from meterbridge.domain.publishing.aws_details import (
     legal_terms,
     targeting,
 )
-from meterbridge.domain.publishing.aws_listing_checks import aws_listing_gaps
+from meterbridge.domain.publishing.aws_listing_checks import (
+    aws_listing_gaps,
+    dimension_keys,
+    left_dimension_gaps,
+)
 from meterbridge.domain.publishing.aws_terms import (
     has_own_trial,
     payment_schedule,
@@ -196,11 +200,10 @@ class _Compilation:
     def _known(self) -> set[str]:
         """Keys that the product has: told so, or made by the publications before."""
         return set(self._listing.known_dimensions) | {
-            pointer.split("/")[2]
+            key
             for each in self._family
             if each.entities.get("product") == self._existing["product"]
-            for pointer in each.content
-            if pointer.startswith("/dimensions/")
+            for key in dimension_keys(each)
         }
 
     def _says_otherwise(self, key: str) -> bool:
@@ -241,8 +244,18 @@ class _Compilation:
         yield from private_offering_gaps(sale, "/aws/private_offer", buyers)
         yield from aws_listing_gaps(sale, listing, self._upfront, new=not self._existing["product"])
         yield from upfront_gaps(sale, self._upfront, listing.private)
+        yield from left_dimension_gaps(self._before, self._wanted)
         if self._existing["offer"]:
             yield from price_move_gaps(self._before, self._moves, self._now)
+            yield from self._model_gaps()
+
+    def _model_gaps(self) -> Iterator[Gap]:
+        """A product's model stays once it is released (contracts.md §1.2.6)."""
+        model = self._pricing_model()
+        known = self._before.content.get("/pricing_model") if self._before is not None else None
+        if known is not None and known != f'"{model}"':
+            detail = f"AWS keeps a released offer's pricing model: it is {known}, not {model}"
+            yield Gap("/fees", "pricing_model_changes", detail, blocks=True)
 
     def _steps(self) -> Iterator[str]:
         if not self._existing["product"]:

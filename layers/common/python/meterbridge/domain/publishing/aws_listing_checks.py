@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from meterbridge.domain.publishing.aws_terms import UpfrontCharge, has_own_trial
-from meterbridge.domain.publishing.compiled import Gap
+from meterbridge.domain.publishing.compiled import Gap, LastApplied
 from meterbridge.domain.publishing.listings import AwsListing
 from meterbridge.domain.publishing.sale import Sale
 
@@ -57,3 +57,20 @@ def aws_listing_gaps(
     unknown = sorted(set(listing.units) - metered - {each.code for each in upfront})
     for key in unknown:
         yield Gap(f"/aws/units/{key}", "unknown_code", f"there is no dimension {key}", blocks=True)
+
+
+def left_dimension_gaps(before: LastApplied | None, wanted: Container[str]) -> Iterator[Gap]:
+    """Dimensions that the plan has no more: RestrictDimensions is for drafts (contracts.md §1.3.2)."""
+    for key in sorted(dimension_keys(before) if before is not None else ()):
+        if key not in wanted:
+            detail = f"AWS keeps dimension {key} on the product; this offer has no price for it"
+            yield Gap("/dimensions", "dimension_stays", detail)
+
+
+def dimension_keys(publication: LastApplied) -> set[str]:
+    """Of the dimensions that a publication put on the product."""
+    return {
+        pointer.split("/")[2]
+        for pointer in publication.content
+        if pointer.startswith("/dimensions/")
+    }
