@@ -29,8 +29,8 @@ from meterbridge.application.apply_publication import (
     confirm_publication,
     observe_publication,
 )
+from meterbridge.application.draft_publication import draft_publication
 from meterbridge.application.manage_catalog import visible_offering
-from meterbridge.application.publish_offering import draft_publication
 
 TAGS = ["Publications"]
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from manage.fields import Code, Input, Name, PositiveAmount, Printable
 from manage.schemas_decisions import Reason
-from meterbridge.application.publish_offering import PublicationOrder
+from meterbridge.application.draft_publication import PublicationOrder
 from meterbridge.application.refusals import Faults
 from meterbridge.domain.channels import Channel
 from meterbridge.domain.errors import InvariantError

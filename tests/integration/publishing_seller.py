@@ -28,8 +28,8 @@ from meterbridge.application.apply_publication import (
     apply_publication,
     observe_publication,
 )
+from meterbridge.application.draft_publication import PublicationOrder, draft_publication
 from meterbridge.application.publication_ports import Publishing
-from meterbridge.application.publish_offering import PublicationOrder, draft_publication
 from meterbridge.domain.api_keys import Caller, Scope
 from meterbridge.domain.offerings import Channel, Offering
 from meterbridge.domain.publishing.listings import Listing

@@ -21,6 +21,7 @@ from meterbridge.application.apply_publication import (
     confirm_publication,
     observe_publication,
 )
+from meterbridge.application.draft_publication import PublicationOrder, draft_publication
 from meterbridge.application.publication_ports import (
     CatalogBusyError,
     CatalogClosedError,
@@ -31,7 +32,6 @@ from meterbridge.application.publication_ports import (
     Publishing,
     RefusedPublicationError,
 )
-from meterbridge.application.publish_offering import PublicationOrder, draft_publication
 from meterbridge.application.refusals import PreconditionError
 from meterbridge.domain.api_keys import Caller, Scope
 from meterbridge.domain.errors import InvalidInputError, MarketplaceError, NotFoundError
