@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 
 from builders import GRACE, LICENSE_ARN, NOON
 from fakes.clock import FakeClock
+from fakes.invoice_store import FakeInvoiceStore
 from fakes.ledger import FakeLedger
 from fakes.publications import FakePublicationStore
 from fakes.registry import FakeRegistry
@@ -16,13 +17,16 @@ from fakes.settle_queue import FakeSettleQueue
 from fakes.usage_log import FakeUsageLog
 from fakes.usage_store import FakeUsageStore
 from http_api import Client
+from invoicing_setup import SELLER
 from manage.app import build_app
 from manage.catalogs import validators
 from manage.resolver import Resolver
 from manage.services import Services
+from meterbridge.application.invoice_ports import InvoiceAdmin
 from meterbridge.application.ledger_admin import LedgerAdmin
 from meterbridge.application.publication_ports import Publishing
 from meterbridge.application.registry_admin import RegistryAdmin
+from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.lambda_runtime.observability import make_logger
 
 PRODUCT = {"id": "prd_llm", "name": "LLM", "listings": {"aws": "prodcode123"}}
@@ -76,6 +80,7 @@ def make_api(
     logger: Logger | None = None,
     ledger: LedgerAdmin | None = None,
     publishing: Publishing | None = None,
+    invoices: InvoiceAdmin | None = None,
 ) -> Api:
     """An API over an empty registry and ledger, or over these; nothing can be applied."""
     clock, queue = FakeClock(NOON), FakeSettleQueue()
@@ -89,6 +94,9 @@ def make_api(
         clock=clock,
         grace=GRACE,
         publishing=publishing or not_publishing(shelves),
+        invoices=invoices or FakeInvoiceStore(shelves),
+        invoicing=InvoicingRules(SELLER),
+        archive_bucket="archive-bucket",
     )
     app = build_app(services, logger or make_logger())
     return Api(app, services, services.registry, clock, queue)

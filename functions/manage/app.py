@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from aws_lambda_powertools import Logger
 
+from manage.agreed import add_agreed
 from manage.agreements import add_agreements
 from manage.customers import add_customers
 from manage.decisions import add_decisions
 from manage.events import add_events
 from manage.idempotency import Idempotency
+from manage.invoices import add_invoices
 from manage.keys import add_keys
 from manage.meters import add_meters
 from manage.offerings import add_offerings
@@ -21,6 +23,7 @@ from manage.services import Services
 from manage.settings import add_settings
 from manage.statements import add_statements
 from manage.usage import add_usage
+from manage.wallet import add_wallet
 
 
 def build_app(services: Services, logger: Logger) -> Resolver:
@@ -33,6 +36,8 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_offerings(app, services, idempotency)
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
+    add_agreed(app, services, idempotency)
+    add_wallet(app, services)
     add_keys(app, services, idempotency)
     add_settings(app, services)
     add_events(app, services)
@@ -41,5 +46,6 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
     add_publications(app, services, idempotency)
+    add_invoices(app, services, idempotency)
     add_openapi(app)
     return app

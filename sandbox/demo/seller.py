@@ -76,19 +76,30 @@ class Seller:
         *,
         content_type: str = "application/json",
     ) -> Any:
-        """One call, sent again when the answer asks for it.
+        """One call, sent again when the answer asks for it; what the JSON of its answer says.
 
         Raises:
             RefusedError: with what the API answered.
         """
         data = None if body is None else json.dumps(body).encode()
+        return json.loads(self._answer(method, path, data, content_type) or b"null")
+
+    def download(self, path: str) -> bytes:
+        """A file.
+
+        Raises:
+            RefusedError: with what the API answered.
+        """
+        return self._answer("GET", path, None, "application/json")
+
+    def _answer(self, method: str, path: str, data: bytes | None, content_type: str) -> bytes:
         for attempt in range(_ATTEMPTS):
             request = urllib.request.Request(f"{self._url}{path}", data=data, method=method)
             request.add_header("Authorization", f"Bearer {self._key}")
             request.add_header("Content-Type", content_type)
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
-                    return json.loads(answer.read() or b"null")
+                    return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 said = error.read().decode(errors="replace")
                 if error.code not in _AGAIN or attempt == _ATTEMPTS - 1:
@@ -143,6 +154,9 @@ class Seller:
         buyer: Mapping[str, str],
         starts_at: datetime,
         zero_records: bool = False,
+        offering: str = OFFERING,
+        plan: str = PLAN,
+        overrides: Mapping[str, Any] | None = None,
     ) -> str:
         """A customer with an agreement on a marketplace; returns the agreement's id."""
         self.call("POST", "/v1/customers", {"id": customer_id, "name": customer_id.title()})
@@ -154,11 +168,12 @@ class Seller:
                 "customer_id": customer_id,
                 "product_id": PRODUCT,
                 "channel": channel,
-                "offering_id": OFFERING,
-                "plan_code": PLAN,
+                "offering_id": offering,
+                "plan_code": plan,
                 "starts_at": _text(starts_at),
                 "zero_records": zero_records,
                 channel: dict(buyer),
+                **({"overrides": overrides} if overrides else {}),
             },
         )
         return str(agreement["id"])

@@ -73,6 +73,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
             "USAGE_TABLE": "Usage",
             "USAGE_LOG_TABLE": "UsageLog",
             "SETTLE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/settle",
+            "INVOICES_TABLE": "Invoices",
             "PUBLISHING": "true",
             "MARKETPLACE_ROLE_ARN": "arn:aws:iam::123456789012:role/Seller",
             "MARKETPLACE_EXTERNAL_ID": "outside",

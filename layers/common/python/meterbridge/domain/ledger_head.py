@@ -10,6 +10,7 @@ from decimal import Decimal
 from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.events import MAX_AGE
 from meterbridge.domain.money import ZERO
+from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.windows import BillingPeriod
 
 Balances = Mapping[BillingPeriod, Decimal]
@@ -39,6 +40,8 @@ class LedgerHead:
         opening: metered − committed before `live_from`, where that is not zero.
         sealed: metered quantity of the periods before `live_from`, which no longer changes.
         waiting: something whole is left that only an hour still to come can take.
+        rating: where rating stood before `live_from`; None in a head from before the first.
+        due_at: the next hour in which something is charged, or expires, without usage.
     """
 
     agreement_id: str
@@ -50,6 +53,8 @@ class LedgerHead:
     sealed: Mapping[str, Balances] = field(default_factory=dict)
     positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
     waiting: bool = False
+    rating: RatingState | None = None
+    due_at: datetime | None = None
 
     def position(self, dimension: str, period: BillingPeriod) -> Position:
         """What was found for a period; all zero where there was nothing."""

@@ -14,6 +14,7 @@ from meterbridge.domain.pricing.faults import (
     amount_faults,
     code_faults,
     count_faults,
+    decimal_places,
     grant_id_faults,
     percent_faults,
     price_faults,
@@ -23,6 +24,12 @@ from meterbridge.domain.pricing.faults import (
 from meterbridge.domain.pricing.model_faults import model_faults
 from meterbridge.domain.pricing.models import Dimensional, Percentage
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension, TrialKind
+
+MAX_DISCOUNT_PLACES = 24
+"""Each percentage adds its decimal places and two to those of a charge: 33.33 % adds four. Money is
+exact to 100 digits, and a quantity of 36 digits at a price of 30 comes to 66 before any discount."""
+
+_EVENTS_NOT_FREE = "which events belong to the free quantity cannot be told: use free_events"
 
 
 def validate(plan: PlanTerms) -> tuple[Fault, ...]:
@@ -47,6 +54,19 @@ def _reporting_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault
             found[Fault(f"/versions/{number}", "not_reported", detail)] = None
         found |= dict.fromkeys(grant_faults(version.plan, channel, terms.grants))
     yield from found
+    yield from _remeasured_faults(terms, channel)
+
+
+def _remeasured_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault]:
+    """A reported dimension's ledger counts in one measure: what is carried goes from plan to plan."""
+    known: dict[str, tuple[object, ...]] = {}
+    for number, version in enumerate(terms.versions):
+        for reporting in version.plan.reporting:
+            for each in reporting.dimensions if reporting.channel is channel else ():
+                measure = (each.mode, each.units_per_quantity, each.quantity_kind)
+                if known.setdefault(each.code, measure) != measure:
+                    detail = f"{each.code!r} is reported in another measure than before"
+                    yield Fault(f"/versions/{number}", "other_measure", detail)
 
 
 def _plan_faults(plan: PlanTerms) -> Iterator[Fault]:
@@ -90,6 +110,8 @@ def _dimension_faults(at: str, dimension: PricedDimension) -> Iterator[Fault]:
         if isinstance(dimension.price, Dimensional):
             detail = "which group's price is saved would depend on which comes first"
             yield Fault(f"{at}/entitlement", "not_by_group", detail)
+        if _has_fixed_part(dimension):
+            yield Fault(f"{at}/entitlement", "no_events", _EVENTS_NOT_FREE)
 
 
 def _has_fixed_part(dimension: PricedDimension) -> bool:
@@ -118,14 +140,25 @@ def _trial_faults(plan: PlanTerms) -> Iterator[Fault]:
         if isinstance(prices.get(code), Dimensional):
             detail = "which group's price is saved would depend on which comes first"
             yield Fault(f"/trial/quantities/{code}", "not_by_group", detail)
+    for dimension in plan.dimensions:
+        if dimension.code in trial.quantities and _has_fixed_part(dimension):
+            yield Fault(f"/trial/quantities/{dimension.code}", "no_events", _EVENTS_NOT_FREE)
 
 
 def _discount_faults(plan: PlanTerms) -> Iterator[Fault]:
     names = [(f"/discounts/{n}/id", each.id) for n, each in enumerate(plan.discounts)]
     yield from repeat_faults(names, "id")
     payable = [*(each.code for each in plan.dimensions), *(each.code for each in plan.fees)]
+    places = 0
     for number, discount in enumerate(plan.discounts):
         at = f"/discounts/{number}"
+        if discount.percent is not None:
+            places += decimal_places(discount.percent) + 2
+            if places > MAX_DISCOUNT_PLACES:
+                detail = (
+                    f"with those before it takes more than {MAX_DISCOUNT_PLACES} decimal places"
+                )
+                yield Fault(f"{at}/percent", "too_fine", detail)
         if (discount.percent is None) == (discount.amount is None):
             yield Fault(at, "percent_or_amount", "exactly one of percent and amount is needed")
         yield from percent_faults(f"{at}/percent", discount.percent)
