@@ -26,6 +26,35 @@ EVENT = {
     "productid": "prd_llm",
     "data": {"tokens": 17, "model": "small"},
 }
+AWS_LISTING = {
+    "product_id": "prod-abc123",
+    "information": {
+        "title": "LLM",
+        "short_description": "x",
+        "long_description": "x",
+        "highlights": ["x"],
+        "logo_url": "https://acme.example/logo.png",
+        "categories": ["x"],
+        "search_keywords": ["x"],
+    },
+    "units": {"tokens": "Units"},
+    "refund_policy": "None.",
+    "private_offer": {
+        "buyer_accounts": ["111122223333"],
+        "available_until": "2026-12-31",
+        "payments": [{"due_on": "2027-01-01", "amount": "10"}],
+    },
+}
+AZURE_LISTING = {
+    "offer_id": "acme-llm",
+    "plan_id": "std",
+    "offer_alias": "Acme",
+    "plan_alias": "Standard",
+    "markets": ["US"],
+    "users": {"least": 1, "most": 9},
+    "target": "live",
+    "preview_submission_id": "submission/1/2",
+}
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
 _BY_MODEL = {
     "model": "dimensional",
@@ -120,6 +149,13 @@ _BODIES: dict[str, list[Any]] = {
         {"agreement_id": "agr_terms", "period": "2026-11", "version": 1, "plan_code": "native"},
         {"start": "2026-11-01T00:00:00Z", "end": "2026-11-20T00:00:00Z", "overrides": _CHEAPER},
     ],
+    "/v1/offerings/off_std/publications": [
+        {"channel": "aws", "version": 1, "plan": "std", "aws": AWS_LISTING},
+        {"channel": "azure", "azure": AZURE_LISTING},
+        {"channel": "gcp", "gcp": {"service_name": "a.example", "plan_id": "std"}},
+    ],
+    "/v1/publications/pub_aws/apply": [{}],
+    "/v1/publications/pub_gcp/confirm": [{"note": "x"}],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
     "/v1/agreements": [
@@ -160,6 +196,8 @@ _POSTED = (
     "/plan-changes",
     "/preview",
     "/replay",
+    "/apply",
+    "/confirm",
 )
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
@@ -180,6 +218,8 @@ _READABLE = [
     *_BODIES,
     "/v1/offerings/off_std/versions/1",
     "/v1/offerings/off_terms/parity",
+    "/v1/publications/pub_aws",
+    "/v1/publications/pub_gcp",
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",

@@ -18,6 +18,7 @@ from manage.openapi import add_openapi
 from manage.parity import add_parity
 from manage.products import add_products
 from manage.replays import add_replays
+from manage.publications import add_publications
 from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services
@@ -48,6 +49,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_statements(app, services)
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
+    add_publications(app, services, idempotency)
     add_invoices(app, services, idempotency)
     add_openapi(app)
     return app
