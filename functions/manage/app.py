@@ -17,8 +17,8 @@ from manage.offerings import add_offerings
 from manage.openapi import add_openapi
 from manage.parity import add_parity
 from manage.products import add_products
-from manage.replays import add_replays
 from manage.publications import add_publications
+from manage.replays import add_replays
 from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services

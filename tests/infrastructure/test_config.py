@@ -96,10 +96,10 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         "gcp_audience",
         "gcp_service_account",
         "gcp_user_labels",
+        "publishing",
         "seller_name",
         "invoice_prefix",
         "invoice_days",
-        "publishing",
         "alarm_email",
         "log_retention",
     ]
