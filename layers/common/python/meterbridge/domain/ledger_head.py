@@ -39,6 +39,8 @@ class LedgerHead:
         opening: metered − committed before `live_from`, where that is not zero.
         sealed: metered quantity of the periods before `live_from`, which no longer changes.
         waiting: something whole is left that only an hour still to come can take.
+        corrected: what approved corrections give back to the buyer, in metered quantity, where that is
+            not zero. It counts as committed no more, in `positions` too; `opening` is without it.
     """
 
     agreement_id: str
@@ -50,6 +52,7 @@ class LedgerHead:
     sealed: Mapping[str, Balances] = field(default_factory=dict)
     positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
     waiting: bool = False
+    corrected: Mapping[str, Balances] = field(default_factory=dict)
 
     def position(self, dimension: str, period: BillingPeriod) -> Position:
         """What was found for a period; all zero where there was nothing."""

@@ -206,6 +206,7 @@ def _next_head(
         sealed=sealed,
         positions={book.dimension.code: book.positions() for book in books},
         waiting=_is_waiting(given, books),
+        corrected=given.head.corrected if given.head else {},
     )
 
 

@@ -36,6 +36,7 @@ class Bucket(StrEnum):
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
     decision. WRITTEN_OFF: by a person, or expired and the agreement says never to bill it. CARRIED:
     to be billed later, because the marketplace cannot take it now or a person has just released it.
+    CORRECTED: given back to the buyer by an approved correction, so below zero.
     UNBILLABLE: carried, or in a record that was surely not booked, but the agreement is not active yet,
     suspended or over. UNSETTLED: used since the last settlement.
     """
@@ -49,6 +50,7 @@ class Bucket(StrEnum):
     CARRIED = "carried"
     UNBILLABLE = "unbillable"
     UNSETTLED = "unsettled"
+    CORRECTED = "corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def statement_of(
             rated[dimension.code],
             [record for record in known if record.key.dimension == dimension.code],
             head.position(dimension.code, period) if head else Position(ZERO, ZERO, ZERO),
+            head.corrected.get(dimension.code, {}).get(period, ZERO) if head else ZERO,
             unbillable=bool(reason),
             logged=logged[dimension.code] if logged is not None else None,
         )
@@ -142,6 +145,7 @@ def _line(
     rated: RatedUsage,
     records: Sequence[MeteringRecord],
     position: Position,
+    corrected: Decimal,
     *,
     unbillable: bool,
     logged: Decimal | None,
@@ -158,6 +162,7 @@ def _line(
     carried = Bucket.UNBILLABLE if unbillable else Bucket.CARRIED
     buckets[carried] = exact_sum((buckets[carried], position.carried))
     buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
+    buckets[Bucket.CORRECTED] = subtract(ZERO, corrected)
     return StatementLine(
         dimension=dimension,
         metered=total_in(period, rated.metered),

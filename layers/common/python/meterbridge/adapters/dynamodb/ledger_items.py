@@ -47,6 +47,7 @@ class _Found(msgspec.Struct):
     opening: _Balances
     sealed: _Balances
     positions: _Positions
+    corrected: _Balances = {}
 
 
 _FOUND = msgspec.json.Decoder(_Found)
@@ -87,6 +88,7 @@ def head_to_item(head: LedgerHead, model: type[HeadItem]) -> HeadItem:
             }
             for dimension, by_period in head.positions.items()
         },
+        corrected=_balances_to_wire(head.corrected),
     )
     item = model(
         head.agreement_id,
@@ -123,6 +125,7 @@ def head_from_item(item: HeadItem) -> LedgerHead:
             for dimension, by_period in found.positions.items()
         },
         waiting=bool(item.waiting),
+        corrected=_balances_from_wire(found.corrected),
     )
 
 
