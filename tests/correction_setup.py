@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from builders import at
+from builders import NOON, at
 from decision_setup import Books
-from meterbridge.domain.corrections import Actor, Correction, CorrectionKey
+from meterbridge.domain.channels import Channel
+from meterbridge.domain.corrections import (
+    Actor,
+    Correction,
+    CorrectionChange,
+    CorrectionFigures,
+    CorrectionKey,
+    CorrectionState,
+)
 from meterbridge.domain.metering_record import OPEN_STATES, RecordState
-from meterbridge.domain.money import ZERO, exact_sum
+from meterbridge.domain.money import ZERO, Money, exact_sum
 from meterbridge.domain.over_reported import (
     CorrectionWrite,
     Overview,
@@ -96,3 +104,19 @@ class Correcting(Books):
     def given_back(self) -> Decimal:
         """What the corrections in force give back."""
         return exact_sum(each.quantity for each in self.known.values() if each.in_force)
+
+
+def correction(**changes: Any) -> Correction:
+    """A draft over 5 requests of October."""
+    values: dict[str, Any] = {
+        "key": CorrectionKey("agr_1", "requests", OCTOBER, 1),
+        "channel": Channel.AWS,
+        "product_id": "prd_llm",
+        "quantity": Decimal(5),
+        "units": Decimal(5),
+        "amount": Money(Decimal("0.05"), "USD"),
+        "figures": CorrectionFigures(Decimal(20), ZERO, Decimal(15), ZERO, NOON),
+        "created_at": NOON,
+        "history": (CorrectionChange(NOON, CorrectionState.DRAFTED, Decimal(5), "over", Actor()),),
+    }
+    return Correction(**{**values, **changes})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger
 
 from manage.agreements import add_agreements
+from manage.corrections import add_corrections
 from manage.customers import add_customers
 from manage.decisions import add_decisions
 from manage.events import add_events
@@ -39,5 +40,6 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_statements(app, services)
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
+    add_corrections(app, services, idempotency)
     add_openapi(app)
     return app

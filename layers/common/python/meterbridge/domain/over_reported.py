@@ -68,6 +68,13 @@ def is_over_reported(head: LedgerHead) -> bool:
     )
 
 
+def is_booked(record: MeteringRecord) -> bool:
+    """Whether the marketplace surely charged the quantity that the record counts for."""
+    if record.state is RecordState.CONFLICTED:
+        return record.absorbed
+    return record.state is RecordState.ACCEPTED
+
+
 def due_corrections(
     given: Overview, dimension: Dimension
 ) -> dict[BillingPeriod, CorrectionFigures]:
@@ -81,7 +88,7 @@ def due_corrections(
     over: dict[BillingPeriod, CorrectionFigures] = {}
     owed = []
     for period, position in sorted(head.positions.get(code, {}).items()):
-        accepted = _sum_of(period, filter(_is_booked, own))
+        accepted = _sum_of(period, filter(is_booked, own))
         corrected = head.corrected.get(code, {}).get(period, ZERO)
         figures = CorrectionFigures(accepted, corrected, position.metered, ZERO, head.settled_at)
         beyond = min(figures.over_reported, position.carried.copy_negate())
@@ -204,13 +211,6 @@ def _is_final(period: BillingPeriod, given: Overview) -> bool:
     return given.now >= ends_at + given.policy.flush_window
 
 
-def _is_booked(record: MeteringRecord) -> bool:
-    """Whether the marketplace surely charged the quantity that the record counts for."""
-    if record.state is RecordState.CONFLICTED:
-        return record.absorbed
-    return record.state is RecordState.ACCEPTED
-
-
 def _owed(
     period: BillingPeriod,
     position: Position,
@@ -220,7 +220,7 @@ def _owed(
     """What the period may still bill: carried, or in records that may turn out not to be booked."""
     doubtful = _sum_of(
         period,
-        (each for each in records if not _is_booked(each) and not _is_forgiven(each, agreement)),
+        (each for each in records if not is_booked(each) and not _is_forgiven(each, agreement)),
     )
     return max(exact_sum((position.carried, doubtful)), ZERO)
 
