@@ -25,6 +25,7 @@ EVENT = {
     "data": {"tokens": 17, "model": "small"},
 }
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
+_CORRECTION = "/v1/corrections/agr_1.2026-10.1.tokens"
 _BODIES: dict[str, list[Any]] = {
     "/v1/products": [PRODUCT, {"name": "x"}],
     "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
@@ -59,13 +60,20 @@ _BODIES: dict[str, list[Any]] = {
         ]
         for hour in ("08", "09")
     },
+    f"{_CORRECTION}/approve": [
+        {"reason": "x", "quantity": "5"},
+        {"reason": "x", "quantity": "5", "marketplace_agreement_id": "a", "invoice_id": "i"},
+    ],
+    f"{_CORRECTION}/withdraw": [{"reason": "x"}],
+    f"{_CORRECTION}/complete": [{"reason": "x", "reference": "ba-1"}],
     "/v1/api-keys": [KEY, {"name": "x", "scopes": ["admin"], "products": None}],
     "/v1/api-keys/key_1": [{"name": "x"}],
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
+_POSTED = ("ions", "settle", "approve", "withdraw", "complete")
 _WITH_BODY = {
-    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(("ions", "settle"))],
+    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
     "PUT": ["/v1/settings/usage-log"],
 }
@@ -84,6 +92,9 @@ _READABLE = [
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
+    "/v1/agreements/agr_1/corrections",
+    "/v1/corrections",
+    _CORRECTION,
     "/v1/records",
     "/v1/events/unmatched",
     "/v1/events/conflicts",
@@ -107,6 +118,7 @@ _PARAMETERS = {
         "cmVmdXNlZCNhZ3JfMSMyMDI2LTExLTI0VDA4I3Rva2Vucw",
         "WyJhY21lIiwxXQ",
         "WyJcdWQ4MDAiLG51bGxd",
+        "YWdyXzEuMjAyNi0xMC4xLnRva2Vucw",
     ],
     "limit": ["1", "100"],
     "product_id": ["prd_llm"],
@@ -115,6 +127,7 @@ _PARAMETERS = {
     "start": ["2026-11-01T00:00:00Z", "2026-11-24T10:00:00Z"],
     "end": ["2026-11-25T00:00:00Z"],
     "awaiting": ["decision"],
+    "state": ["drafted", "approved"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],
