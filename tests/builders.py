@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from meterbridge.domain.metering_record import MeteringRecord, RecordKey
 from meterbridge.domain.money import Money
 from meterbridge.domain.offerings import Channel, Dimension, Offering, Plan, Product, QuantityKind
 from meterbridge.domain.policy import policy_at
+from meterbridge.domain.rating import RatedUsage
 from meterbridge.domain.windows import BillingPeriod
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -67,6 +69,11 @@ def agreement(**changes: Any) -> Agreement:
         "aws": AwsBuyerReference("111122223333", LICENSE_ARN),
     }
     return Agreement(**{**values, **changes})
+
+
+def all_billable(metered: Mapping[datetime, Decimal]) -> RatedUsage:
+    """Usage of which nothing is included, free or taken off."""
+    return RatedUsage(metered=metered, included={}, free_trial={}, billable=metered)
 
 
 def metering_record(**changes: Any) -> MeteringRecord:

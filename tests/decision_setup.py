@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from builders import GRACE, agreement, at, dimension, offering, product
+from builders import GRACE, agreement, all_billable, at, dimension, offering, product
 from fakes.clock import FakeClock
 from fakes.ledger import FakeLedger
 from fakes.registry import FakeRegistry
@@ -23,7 +23,6 @@ from meterbridge.domain.metering_record import MeteringRecord, RecordKey, Record
 from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
-from meterbridge.domain.rating import rate
 from meterbridge.domain.settlement import SettlementInput, settle
 from meterbridge.domain.statement import Bucket, Statement, statement_of
 from meterbridge.domain.windows import BillingPeriod
@@ -201,7 +200,7 @@ class Books:
             self.agreement,
             period,
             dimensions=(self.dimension,),
-            rated={self.dimension.code: rate(self.usage)},
+            rated={self.dimension.code: all_billable(self.usage)},
             records=self.ledger.records("agr_1", start=period.start),
             head=self.ledger.head("agr_1"),
             policy=policy_at(Channel.AWS, moment),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from manage.answers import Listing
 from manage.schemas_decisions import DecisionView
+from meterbridge.domain.charge_lines import ChargeLine
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import Money, plain
 from meterbridge.domain.offerings import Channel
@@ -95,9 +96,13 @@ class StatementLineView(BaseModel):
 
     dimension: str
     meter_id: str
+    in_currency: bool = Field(description="Quantities are money: the dimension reports the charge")
     metered: str
     included: str
     free_trial: str
+    taken_off: str = Field(
+        description="By rounding and limits; in currency by discounts, credits and the spend cap"
+    )
     rated: str
     buckets: dict[Bucket, str] = Field(description="Where the rated quantity is")
     difference: str = Field(description="rated less the sum of buckets: anything but 0 is a defect")
@@ -113,14 +118,58 @@ class StatementLineView(BaseModel):
         return cls(
             dimension=line.dimension.code,
             meter_id=line.dimension.meter_id,
+            in_currency=line.dimension.in_currency,
             metered=plain(line.metered),
             included=plain(line.included),
             free_trial=plain(line.free_trial),
+            taken_off=plain(line.taken_off),
             rated=plain(line.rated),
             buckets={bucket: plain(part) for bucket, part in line.buckets.items()},
             difference=plain(line.difference),
             charge=MoneyView.of(line.charge),
             charges={bucket: MoneyView.of(part) for bucket, part in line.charges.items()},
+            logged=None if line.logged is None else plain(line.logged),
+            balanced=line.balanced,
+        )
+
+
+class ChargeLineView(BaseModel):
+    """What one dimension or fee came to: quantities, then money."""
+
+    code: str
+    metered: str
+    adjusted: str = Field(description="What rounding to increments added")
+    included: str
+    free_trial: str
+    over_limit: str = Field(description="Beyond an included quantity without overage: never billed")
+    rated: str
+    list_charge: MoneyView
+    trial_amount: MoneyView
+    discounts: MoneyView
+    credits: MoneyView
+    over_cap: MoneyView = Field(description="Beyond the spend cap: never billed")
+    net: MoneyView
+    logged: str | None = Field(
+        description="metered, recounted from the usage log; where that was asked for"
+    )
+    balanced: bool
+
+    @classmethod
+    def of(cls, line: ChargeLine) -> ChargeLineView:
+        return cls(
+            code=line.code,
+            metered=plain(line.metered),
+            adjusted=plain(line.adjusted),
+            included=plain(line.included),
+            free_trial=plain(line.free_trial),
+            over_limit=plain(line.over_limit),
+            rated=plain(line.rated),
+            list_charge=MoneyView.of(line.list_charge),
+            trial_amount=MoneyView.of(line.trial_amount),
+            discounts=MoneyView.of(line.discounts),
+            credits=MoneyView.of(line.credits),
+            over_cap=MoneyView.of(line.over_cap),
+            net=MoneyView.of(line.net),
             logged=None if line.logged is None else plain(line.logged),
             balanced=line.balanced,
         )
@@ -135,6 +184,7 @@ class StatementView(BaseModel):
     settled_at: datetime | None
     unbillable_reason: str
     lines: list[StatementLineView]
+    charge_lines: list[ChargeLineView]
 
     @classmethod
     def of(cls, statement: Statement) -> StatementView:
@@ -145,6 +195,7 @@ class StatementView(BaseModel):
             settled_at=statement.settled_at,
             unbillable_reason=statement.unbillable_reason,
             lines=[StatementLineView.of(line) for line in statement.lines],
+            charge_lines=[ChargeLineView.of(line) for line in statement.charge_lines],
         )
 
 

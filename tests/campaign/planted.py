@@ -12,8 +12,9 @@ from unittest.mock import patch
 from uuid import UUID
 
 from campaign.world import Doubles
-from meterbridge.application import billable_usage, report_usage
+from meterbridge.application import rated_usage, report_usage
 from meterbridge.application.ports import ReportResult, Submission
+from meterbridge.domain import rating
 from meterbridge.domain.metering_record import (
     OPEN_STATES,
     MeteringRecord,
@@ -143,10 +144,14 @@ class IdentityOfTheAttempt(Double):
         self.real.append(pack_events(renamed, ShardPlan()), received_at)
 
 
-def _truncated(metered: Mapping[datetime, Decimal]) -> RatedUsage:
+def _truncated(*given: Any) -> dict[str, RatedUsage]:
     """Fractions are cut off every hour, and not carried."""
-    whole = {hour: Decimal(int(quantity)) for hour, quantity in metered.items()}
-    return RatedUsage(metered=metered, included={}, free_trial={}, billable=whole)
+    return {
+        code: replace(
+            rated, billable={hour: Decimal(int(each)) for hour, each in rated.billable.items()}
+        )
+        for code, rated in rating.rated_usage(*given).items()
+    }
 
 
 def _closed_without_doubt(record: MeteringRecord, *, at: datetime) -> MeteringRecord:
@@ -186,7 +191,7 @@ PLANTED = {
     ),
     "truncated": Planted(
         "fractions truncated, not carried",
-        Doubles(patches=lambda: patch.object(billable_usage, "rate", _truncated)),
+        Doubles(patches=lambda: patch.object(rated_usage, "rated_usage", _truncated)),
     ),
     "no-version-check": Planted(
         "settlements commit whatever version they read", Doubles(ledger=NoVersionCheck), within=300

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
+from types import MappingProxyType
+from typing import Any
 
 from fakes.registry import FakeRegistry
 from meterbridge.application.ledger_admin import AttentionPlace
@@ -19,6 +21,8 @@ from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.over_reported import CorrectionWrite
+from meterbridge.domain.pricing.rating_state import RatingState
+from meterbridge.domain.windows import BillingPeriod
 
 MAX_NEW_RECORDS = 90
 
@@ -33,6 +37,7 @@ class FakeLedger:
         self._decisions: dict[tuple[str, str], Decision] = {}
         self._heads: dict[str, LedgerHead] = {}
         self._records: dict[RecordKey, MeteringRecord] = {}
+        self._ratings: dict[tuple[str, BillingPeriod], dict[str, Any]] = {}
         self._corrections: dict[CorrectionKey, Correction] = {}
 
     def head(self, agreement_id: str) -> LedgerHead | None:
@@ -67,8 +72,10 @@ class FakeLedger:
         expected_version: int,
         new_records: Sequence[MeteringRecord],
         absorbed: Sequence[RecordKey] = (),
+        rating_states: Mapping[BillingPeriod, RatingState] = MappingProxyType({}),
     ) -> None:
-        if len(new_records) > MAX_NEW_RECORDS or len(new_records) + len(absorbed) + 1 > 100:
+        actions = len(new_records) + len(absorbed) + len(rating_states) + 1
+        if len(new_records) > MAX_NEW_RECORDS or actions > 100:
             raise InvariantError("too many writes for one transaction")
         with self._lock:
             current = self._heads.get(head.agreement_id)
@@ -82,6 +89,8 @@ class FakeLedger:
                 if known is None or not known.unabsorbed:
                     raise StaleVersionError(str(key))
             self._heads[head.agreement_id] = head
+            for period, state in rating_states.items():
+                self._ratings[head.agreement_id, period] = state.to_wire()
             self._records.update({record.key: record for record in new_records})
             for key in absorbed:
                 self._records[key] = replace(self._records[key], absorbed=True)
@@ -93,6 +102,20 @@ class FakeLedger:
                 record.key.agreement_id for record in self._records.values() if record.unabsorbed
             }
         return iter(sorted(heads | records))
+
+    def due(self, before: datetime) -> Iterator[str]:
+        with self._lock:
+            heads = [
+                (head.due_at, head.agreement_id)
+                for head in self._heads.values()
+                if head.due_at is not None and head.due_at < before and not head.waiting
+            ]
+        return iter([agreement_id for _, agreement_id in sorted(heads)])
+
+    def rating_state(self, agreement_id: str, period: BillingPeriod) -> RatingState | None:
+        with self._lock:
+            wire = self._ratings.get((agreement_id, period))
+        return None if wire is None else RatingState.from_wire(wire)
 
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         with self._lock:

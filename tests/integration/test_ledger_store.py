@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+import pricing_setup
 from builders import NOON, at, metering_record
 from dynamodb import mocked_table
 from fakes.ledger import FakeLedger
@@ -18,6 +19,11 @@ from meterbridge.domain.errors import InvariantError, StaleVersionError, StoreUn
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.offerings import Channel, QuantityKind
+from meterbridge.domain.pricing.advance import advance
+from meterbridge.domain.pricing.agreement_terms import Grant
+from meterbridge.domain.pricing.models import PerUnit
+from meterbridge.domain.pricing.plan_terms import Entitlement
+from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.windows import BillingPeriod
 
 NOVEMBER, OCTOBER = BillingPeriod(2026, 11), BillingPeriod(2026, 10)
@@ -316,3 +322,86 @@ def test_an_agreement_waits_until_its_rejected_record_is_taken_back(ledger: Ledg
     assert list(ledger.waiting()) == ["agr_1"]
     ledger.commit(head_at(2), expected_version=1, new_records=[], absorbed=[record.key])
     assert list(ledger.waiting()) == []
+
+
+def rated(through: str) -> RatingState:
+    """Where the rating of a plan with an included quantity and credits stands."""
+    terms = pricing_setup.terms(
+        pricing_setup.plan(
+            pricing_setup.priced(PerUnit(Decimal("0.3")), entitlement=Entitlement(Decimal(2)))
+        ),
+        grants=(Grant("gift", Decimal("0.5"), at("2026-11-01T00")),),
+    )
+    hours = [pricing_setup.used("2026-11-02T09", api="3.25")]
+    return advance(terms, RatingState(), hours, through=at(through))[0]
+
+
+def test_where_rating_stands_is_kept_in_the_head_and_for_each_month_that_was_sealed(
+    ledger: Ledger,
+) -> None:
+    state = rated("2026-11-24T10")
+    earlier = rated("2026-11-02T10")
+    head = replace(head_at(1), rating=state)
+    ledger.commit(
+        head,
+        expected_version=0,
+        new_records=[],
+        rating_states={NOVEMBER: state, OCTOBER: earlier},
+    )
+    assert ledger.head("agr_1") == head
+    assert ledger.rating_state("agr_1", NOVEMBER) == state
+    assert ledger.rating_state("agr_1", OCTOBER) == earlier
+    assert ledger.rating_state("agr_1", NOVEMBER.next) is None
+    assert ledger.rating_state("agr_2", NOVEMBER) is None
+
+
+def test_a_settlement_that_came_too_late_seals_nothing(ledger: Ledger) -> None:
+    ledger.commit(head_at(1), expected_version=0, new_records=[])
+    with pytest.raises(StaleVersionError):
+        ledger.commit(
+            head_at(1),
+            expected_version=0,
+            new_records=[],
+            rating_states={NOVEMBER: rated("2026-11-24T10")},
+        )
+    assert ledger.rating_state("agr_1", NOVEMBER) is None
+
+
+def test_what_is_due_without_usage_is_listed_by_its_hour_until_it_moves_on(ledger: Ledger) -> None:
+    for name, due_at in (("agr_2", "2026-11-30T23"), ("agr_1", "2026-12-01T00")):
+        head = replace(head_at(1, name), due_at=at(due_at))
+        ledger.commit(head, expected_version=0, new_records=[])
+    ledger.commit(
+        replace(head_at(1, "agr_3"), due_at=at("2026-11-29T00"), waiting=True),
+        expected_version=0,
+        new_records=[],
+    )
+    assert list(ledger.due(at("2026-11-30T23"))) == []
+    assert list(ledger.due(at("2026-12-01T00"))) == ["agr_2"]
+    assert list(ledger.due(at("2026-12-01T01"))) == ["agr_2", "agr_1"]
+    assert list(ledger.waiting()) == ["agr_3"]
+    ledger.commit(
+        replace(head_at(2, "agr_2"), due_at=at("2026-12-31T23")), expected_version=1, new_records=[]
+    )
+    assert list(ledger.due(at("2026-12-01T01"))) == ["agr_1"]
+
+
+def test_as_many_sealed_months_as_fit_a_transaction_and_no_more(ledger: Ledger) -> None:
+    months = [NOVEMBER]
+    while len(months) < 100:
+        months.append(months[-1].next)
+    state = rated("2026-11-02T10")
+    with pytest.raises(InvariantError):
+        ledger.commit(
+            head_at(1),
+            expected_version=0,
+            new_records=[],
+            rating_states=dict.fromkeys(months, state),
+        )
+    ledger.commit(
+        head_at(1),
+        expected_version=0,
+        new_records=[],
+        rating_states=dict.fromkeys(months[:99], state),
+    )
+    assert ledger.rating_state("agr_1", months[98]) == state

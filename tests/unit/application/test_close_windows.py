@@ -151,3 +151,22 @@ def test_a_partition_that_cannot_be_read_holds_up_no_other_and_is_tried_until_it
     assert world.usage.cursor(UNREADABLE) == ""
     world.settle_down()
     world.check_books()
+
+
+def test_an_agreement_whose_cycle_begins_is_queued_once_that_hour_is_closed_though_nobody_used_it() -> (
+    None
+):
+    world = World(at("2026-11-30T20:20:00"))
+    world.settle_all()
+    world.settle_down(hours=3)
+    assert world.queue.agreement_ids == []
+    world.clock.advance(at("2026-12-01T00:14:00") - world.clock.now())
+    sweep(world)
+    assert world.queue.agreement_ids == []
+    world.clock.advance(timedelta(minutes=1))
+    sweep(world)
+    assert sorted(set(world.queue.agreement_ids)) == ["agr_acme", "agr_globex"]
+    world.drain()
+    head = world.ledger.head("agr_acme")
+    assert head is not None
+    assert (head.settled_through, head.due_at) == (at("2026-11-30T23"), at("2026-12-01T00"))

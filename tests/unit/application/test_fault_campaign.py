@@ -25,7 +25,7 @@ CAUGHT_BY = {
     "dropped-on-429": 4,
     "random-operation-id": 53,
     "truncated": 0,
-    "no-version-check": 89,
+    "no-version-check": 66,
     "no-mark": 16,
     "identity-of-the-attempt": 1,
     "no-doubt-at-the-deadline": 16,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from builders import at
+from builders import all_billable, at
 from meterbridge.adapters.marketplaces.aws import AwsMarketplace
-from meterbridge.application import billable_usage
+from meterbridge.application import rated_usage
 from meterbridge.application.ports import ReportResult, Submission
+from meterbridge.domain import rating
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.metering_record import ReportOutcome
 from meterbridge.domain.rating import RatedUsage
@@ -179,11 +181,13 @@ def test_a_duplicate_counted_as_success_without_comparing_is_found() -> None:
 
 
 def test_fractions_cut_off_every_hour_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def truncated(metered: Mapping[datetime, Decimal]) -> RatedUsage:
-        whole = {hour: Decimal(int(quantity)) for hour, quantity in metered.items()}
-        return RatedUsage(metered=whole, included={}, free_trial={}, billable=whole)
+    def truncated(*given: Any) -> dict[str, RatedUsage]:
+        return {
+            code: all_billable({hour: Decimal(int(each)) for hour, each in found.billable.items()})
+            for code, found in rating.rated_usage(*given).items()
+        }
 
-    monkeypatch.setattr(billable_usage, "rate", truncated)
+    monkeypatch.setattr(rated_usage, "rated_usage", truncated)
     world = World(START)
     usage(world, "0.6", "0.7")
     world.settle_down()

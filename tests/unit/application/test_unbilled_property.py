@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import agreement, at, dimension, offering, product
+from fakes.ledger import FakeLedger
 from fakes.registry import FakeRegistry
 from fakes.usage_store import FakeUsageStore
-from meterbridge.application.billable_usage import read_billable_usage
+from meterbridge.application.rated_usage import read_rated_usage
 from meterbridge.application.unbilled_usage import list_unbilled
 from meterbridge.domain.agreements import Agreement, Customer
 from meterbridge.domain.events import EPOCH, MICROSECOND
@@ -152,9 +153,17 @@ class World:
         found: defaultdict[str, Decimal] = defaultdict(Decimal)
         for one in self.agreements:
             since = BillingPeriod.of(start).start
-            read = read_billable_usage(one, since, end, registry=self.registry, usage=self.usage)
-            for each in read.terms.dimensions:
-                by_hour = read.billable()[each.code]
+            read = read_rated_usage(
+                one,
+                since,
+                end,
+                registry=self.registry,
+                usage=self.usage,
+                ledger=FakeLedger(),
+                now=end,
+            )
+            for each in read.billing.reported:
+                by_hour = read.by_dimension[each.code].billable
                 found[each.meter_id] += sum(
                     (quantity for hour, quantity in by_hour.items() if hour >= start), Decimal(0)
                 )

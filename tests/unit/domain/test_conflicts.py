@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import GRACE, agreement, at, dimension, metering_record
+from builders import GRACE, agreement, all_billable, at, dimension, metering_record
 from meterbridge.domain.agreements import RecoveryPolicy
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import exact_sum
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
-from meterbridge.domain.rating import rate
 from meterbridge.domain.settlement import Settlement, SettlementInput, settle
 from meterbridge.domain.statement import Bucket, Statement, statement_of
 from meterbridge.domain.windows import BillingPeriod, hour_text
@@ -70,7 +69,7 @@ class Books:
             self.agreement,
             period,
             dimensions=(self.dimension,),
-            rated={self.dimension.code: rate(self.usage)},
+            rated={self.dimension.code: all_billable(self.usage)},
             records=self.records.values(),
             head=self.head,
             policy=POLICY,

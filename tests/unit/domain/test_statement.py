@@ -8,15 +8,14 @@ from decimal import Decimal
 
 import pytest
 
-from builders import agreement, at, dimension, metering_record
+from builders import agreement, all_billable, at, dimension, metering_record
 from meterbridge.domain.agreements import AgreementState, RecoveryPolicy
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import Money
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.policy import policy_at
-from meterbridge.domain.rating import rate
-from meterbridge.domain.statement import Bucket, Statement, statement_of
+from meterbridge.domain.statement import Bucket, Logged, Statement, statement_of
 from meterbridge.domain.windows import BillingPeriod
 
 NOVEMBER = BillingPeriod(2026, 11)
@@ -42,12 +41,12 @@ def stated(
         agreement(**terms),
         NOVEMBER,
         dimensions=(dimension(),),
-        rated={"requests": rate({at(hour): Decimal(q) for hour, q in usage.items()})},
+        rated={"requests": all_billable({at(hour): Decimal(q) for hour, q in usage.items()})},
         records=records,
         head=head,
         policy=POLICY,
         now=NOW,
-        logged=None if logged is None else {"requests": Decimal(logged)},
+        logged=None if logged is None else Logged({"requests": Decimal(logged)}, {}),
     )
 
 

@@ -12,7 +12,10 @@ from builders import agreement, at, dimension
 from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.meter_states import AverageState, MaxState, MeterState, SumState
 from meterbridge.domain.meters import Aggregation, GroupBy, Meter, ResetPeriod
-from meterbridge.domain.offerings import Dimension
+from meterbridge.domain.offerings import Dimension, Plan
+from meterbridge.domain.plan_pricing import plan_terms
+from meterbridge.domain.pricing.agreement_terms import AgreementTerms, TermsVersion
+from meterbridge.domain.pricing.cycles import BilledSpan
 from meterbridge.domain.unbilled import UnbilledReason, UnbilledUsage, unbilled_usage
 from meterbridge.domain.usage import FoldPosition, GroupKey, HourlyUsage
 from usage_events import meter
@@ -47,7 +50,13 @@ def unbilled(
         meters=[of or meter()],
         rows=rows,
         agreements=list(agreements),
-        dimensions={each.id: plan for each, plan in agreements.items()},
+        terms={
+            each.id: AgreementTerms(
+                BilledSpan.since(each.starts_at),
+                (TermsVersion(each.starts_at, plan_terms(Plan("std", tuple(plan)), "USD")),),
+            )
+            for each, plan in agreements.items()
+        },
     )
 
 

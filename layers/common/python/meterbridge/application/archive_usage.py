@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby, takewhile
 
-from meterbridge.application.ports import Clock, UsageArchive, UsageLog, UsageStore
+from meterbridge.application.archive_ports import UsageArchive
+from meterbridge.application.ports import Clock, UsageLog, UsageStore
 from meterbridge.domain.archive_rows import customers_of
 from meterbridge.domain.archive_slices import ArchiveSlice
 from meterbridge.domain.errors import CorruptSegmentError, StaleVersionError

@@ -225,15 +225,16 @@ def _close_hours(run: _Run) -> None:
             customers |= run.fold(partition)
         run.queue_customers(customers)
         if hour == target:
-            _queue_for_a_new_hour(run)
+            _queue_for_a_new_hour(run, hour + HOUR)
         run.usage.set_cursor(CLOSED, hour.isoformat(), expected=known)
         known = hour.isoformat()
         run.summary.hours_closed += 1
 
 
-def _queue_for_a_new_hour(run: _Run) -> None:
-    """Who has something to report in a closed hour even without usage in it."""
+def _queue_for_a_new_hour(run: _Run, closed_before: datetime) -> None:
+    """Who has something to report or to charge in a closed hour even without usage in it."""
     run.queue_agreements(run.ledger.waiting())
+    run.queue_agreements(run.ledger.due(closed_before))
     run.queue_agreements(
         agreement.id
         for group in run.agreements.values()

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Protocol
 
 from meterbridge.domain.agreements import Agreement, Customer
-from meterbridge.domain.archive_slices import ArchiveSlice
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState, ReportOutcome
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Channel, Offering, Product
-from meterbridge.domain.usage import FoldHead, FoldPosition, HourlyUsage
+from meterbridge.domain.pricing.rating_state import RatingState
+from meterbridge.domain.usage import FoldHead, HourlyUsage
 from meterbridge.domain.usage_log import Partition, SegmentDraft, ShardPlan, StoredSegment
+from meterbridge.domain.windows import BillingPeriod
 
 
 class Clock(Protocol):
@@ -107,8 +109,9 @@ class Ledger(Protocol):
         expected_version: int,
         new_records: Sequence[MeteringRecord],
         absorbed: Sequence[RecordKey] = (),
+        rating_states: Mapping[BillingPeriod, RatingState] = MappingProxyType({}),
     ) -> None:
-        """Write head, new records and absorbed marks in one transaction.
+        """Write head, new records, absorbed marks and rating states in one transaction.
 
         Args:
             expected_version: version read; 0 when there was no head.
@@ -116,6 +119,7 @@ class Ledger(Protocol):
                 even after a rejection.
             absorbed: records of which this settlement takes in that the marketplace does not hold
                 what was written (see MeteringRecord.unabsorbed).
+            rating_states: where rating stood before a month, to be kept for good.
 
         Raises:
             StaleVersionError: another settlement committed first, or a key exists. Nothing written.
@@ -126,6 +130,15 @@ class Ledger(Protocol):
 
         Those whose head is waiting, and those with a record that is unabsorbed.
         """
+
+    def due(self, before: datetime) -> Iterator[str]:
+        """Agreements whose head is due at an hour before this one, in order of that; may lag behind.
+
+        Those that are waiting are left out.
+        """
+
+    def rating_state(self, agreement_id: str, period: BillingPeriod) -> RatingState | None:
+        """Where rating stood before a month, as sealed; None where it was not, or not yet."""
 
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         """Records in PENDING or SUBMITTED of a channel, earliest deadline first. May lag behind."""
@@ -255,35 +268,3 @@ class SettleQueue(Protocol):
 
     def enqueue(self, agreement_ids: Iterable[str]) -> None:
         """At least once each."""
-
-
-class UsageArchive(Protocol):
-    """Usage kept for good, in files that query engines read."""
-
-    def slices(self, hour: datetime) -> frozenset[ArchiveSlice]:
-        """Which slices of an hour's partitions are stored."""
-
-    def store_events(self, piece: ArchiveSlice, segments: Iterable[StoredSegment]) -> int:
-        """Store the events of a final slice, all or nothing; how many they are.
-
-        What is stored already stays as it is. A slice without events is not stored.
-
-        Args:
-            segments: of its partition, from the first to the end of the slice, in order.
-
-        Raises:
-            CorruptSegmentError: a segment cannot be read. Nothing was stored.
-            StoreUnavailableError: it is not known to be stored; the same call may be repeated.
-        """
-
-    def store_usage(
-        self, partition: Partition, position: FoldPosition, rows: Iterable[HourlyUsage]
-    ) -> None:
-        """Replace the stored quantities of a partition, unless those knew as much or more.
-
-        Args:
-            position: the least that the rows know.
-
-        Raises:
-            StoreUnavailableError: they are not known to be stored; the same call may be repeated.
-        """

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from meterbridge.application.billable_usage import BillableUsage, read_billable_usage
 from meterbridge.application.ports import Clock, Ledger, Registry, UsageStore
+from meterbridge.application.rated_usage import RatedSpan, read_rated_usage
 from meterbridge.domain.errors import StaleVersionError, StoreUnavailableError
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period
 from meterbridge.domain.metering_record import MeteringRecord
 from meterbridge.domain.policy import LONGEST_LATENESS, reporting_policy
+from meterbridge.domain.pricing.advance import next_due
 from meterbridge.domain.settlement import Settlement, SettlementInput, settle
 from meterbridge.domain.statement import Statement, statement_of
+from meterbridge.domain.term import closed_hours
 from meterbridge.domain.windows import HOUR, BillingPeriod, hour_of
 
 MAX_ATTEMPTS = 20
@@ -62,6 +64,7 @@ def settle_agreement(
                 expected_version=head.version if head else 0,
                 new_records=settlement.new_records,
                 absorbed=settlement.absorbed,
+                rating_states=settlement.rating_states,
             )
         except StaleVersionError:
             continue
@@ -80,7 +83,7 @@ def read_for_settlement(
     ledger: Ledger,
     now: datetime,
     grace: timedelta,
-) -> tuple[SettlementInput, BillableUsage, list[MeteringRecord]]:
+) -> tuple[SettlementInput, RatedSpan, list[MeteringRecord]]:
     """What a settlement on top of a head looks at, and the usage it comes from.
 
     Returns:
@@ -92,19 +95,31 @@ def read_for_settlement(
     """
     agreement = registry.agreement(agreement_id)
     start = first_live_period(agreement, head, now).start
-    read = read_billable_usage(
-        agreement, start, hour_of(now) + HOUR, registry=registry, usage=usage
+    closed = closed_hours(agreement, start, now, grace)
+    closed_before = closed[-1] + HOUR if closed else start
+    read = read_rated_usage(
+        agreement,
+        start,
+        hour_of(now) + HOUR,
+        registry=registry,
+        usage=usage,
+        ledger=ledger,
+        now=now,
+        head=head,
+        states_at={closed_before},
     )
     records = ledger.records(agreement_id, start=start - LONGEST_LATENESS)
     given = SettlementInput(
         agreement=agreement,
-        dimensions=read.terms.dimensions,
-        billable=read.billable(),
+        dimensions=read.billing.reported,
+        billable={code: rated.billable for code, rated in read.by_dimension.items()},
         records=[record for record in records if record.key.hour >= start],
         head=head,
         policy=reporting_policy(agreement.channel, now),
         now=now,
         grace=grace,
+        rating_states=read.states_before_months,
+        due_at=next_due(read.billing.terms, read.states[closed_before]),
     )
     return given, read, [record for record in records if record.key.hour < start]
 
@@ -120,7 +135,7 @@ def _after(given: SettlementInput, settlement: Settlement) -> SettlementInput:
 
 
 def _statements(
-    given: SettlementInput, read: BillableUsage, earlier: list[MeteringRecord]
+    given: SettlementInput, read: RatedSpan, earlier: list[MeteringRecord]
 ) -> tuple[Statement, ...]:
     if given.head is None:
         return ()
@@ -134,11 +149,12 @@ def _statements(
             given.agreement,
             each,
             dimensions=given.dimensions,
-            rated=read.rated,
+            rated=read.by_dimension,
             records=[*earlier, *given.records],
             head=given.head,
             policy=given.policy,
             now=given.now,
+            hours=read.hours,
         )
         for each in periods
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from meterbridge.application.billable_usage import BillingTerms, read_billable_usage
+from meterbridge.application.billing_terms import BillingTerms, read_billing_terms
 from meterbridge.application.ports import Clock, Ledger, Registry, UsageLog, UsageStore
+from meterbridge.application.rated_usage import RatedSpan, rate_rows, read_rated_usage
+from meterbridge.domain.charge_lines import charge_lines
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.partitions import ShardPlan
 from meterbridge.domain.policy import LONGEST_LATENESS, reporting_policy
 from meterbridge.domain.recount import customer_events, recount
-from meterbridge.domain.statement import Statement, statement_of, total_in
+from meterbridge.domain.statement import Logged, Statement, statement_of, total_in
 from meterbridge.domain.usage import FoldPosition, HourlyUsage
 from meterbridge.domain.windows import HOUR, BillingPeriod, hours_between
 
@@ -48,30 +49,48 @@ def statement(
         )
     # Read before the records: a settlement in between shows as a difference, never as a balance.
     head = ledger.head(agreement_id)
-    read = read_billable_usage(agreement, period.start, period.end, registry=registry, usage=usage)
+    read = read_rated_usage(
+        agreement,
+        period.start,
+        period.end,
+        registry=registry,
+        usage=usage,
+        ledger=ledger,
+        now=now,
+        head=head,
+    )
     return statement_of(
         agreement,
         period,
-        dimensions=read.terms.dimensions,
-        rated=read.rated,
+        dimensions=read.billing.reported,
+        rated=read.by_dimension,
         records=ledger.records(agreement_id, start=period.start - LONGEST_LATENESS),
         head=head,
         policy=reporting_policy(agreement.channel, now),
         now=now,
-        logged=None if log is None else _logged(read.terms, period, registry, log, now),
+        hours=read.hours,
+        logged=None if log is None else _logged(read, period, registry, log, now),
     )
 
 
 def _logged(
-    terms: BillingTerms,
+    read: RatedSpan,
     period: BillingPeriod,
     registry: Registry,
     log: UsageLog,
     now: datetime,
-) -> dict[str, Decimal]:
-    """Metered quantity of a period by dimension code, from the raw events."""
-    rated = terms.rated(list(_recounted(terms, registry.shard_plan(), log, now)))
-    return {code: total_in(period, each.metered) for code, each in rated.items()}
+) -> Logged:
+    """What was metered of a period, from the raw events."""
+    start, end = period.start, read.billing.rows_to
+    billing = read_billing_terms(read.billing.agreement, start, end, registry=registry)
+    rows = list(_recounted(billing, registry.shard_plan(), log, now))
+    again = rate_rows(billing, rows, start, end, begin=read.states[start])
+    return Logged(
+        by_dimension={
+            code: total_in(period, rated.metered) for code, rated in again.by_dimension.items()
+        },
+        by_charge={line.code: line.metered for line in charge_lines(again.hours)},
+    )
 
 
 def _recounted(

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from meterbridge.application.billing_terms import agreement_terms
 from meterbridge.application.event_paging import from_cursor, invalid_cursor, to_cursor
 from meterbridge.application.ports import UsageStore
 from meterbridge.application.registry_admin import RegistryAdmin
-from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.attribution import context_start
 from meterbridge.domain.errors import InvalidInputError, NotFoundError
-from meterbridge.domain.offerings import Dimension
+from meterbridge.domain.offerings import Offering
 from meterbridge.domain.term import owned_hours
 from meterbridge.domain.unbilled import UnbilledUsage, counted_from, unbilled_usage
 from meterbridge.domain.windows import HOUR, hour_of
@@ -96,6 +96,20 @@ def list_unbilled(
     return UnbilledPage(tuple(items))
 
 
+class _Offerings:
+    """Offerings of one search, each read once."""
+
+    def __init__(self, registry: RegistryAdmin) -> None:
+        self._registry = registry
+        self._known: dict[tuple[str, int], Offering] = {}
+
+    def offering(self, offering_id: str, version: int) -> Offering:
+        key = (offering_id, version)
+        if key not in self._known:
+            self._known[key] = self._registry.offering(offering_id, version)
+        return self._known[key]
+
+
 class _Search:
     """Finds unbilled usage with the meters and plans of one moment."""
 
@@ -114,7 +128,7 @@ class _Search:
         ]
         self._rows_from = min((context_start(each, start) for each in self._meters), default=start)
         self._owners_from = counted_from(self._meters, start)
-        self._plans: dict[tuple[str, int, str], tuple[Dimension, ...]] = {}
+        self._offerings = _Offerings(registry)
         self._customers_read = self._states_read = 0
 
     @property
@@ -143,15 +157,10 @@ class _Search:
             meters=self._meters,
             rows=rows,
             agreements=agreements,
-            dimensions={each.id: self._dimensions(each) for each in agreements},
+            terms={
+                each.id: agreement_terms(each, self._offerings, agreements) for each in agreements
+            },
         )
-
-    def _dimensions(self, agreement: Agreement) -> tuple[Dimension, ...]:
-        plan = (agreement.offering_id, agreement.offering_version, agreement.plan_code)
-        if plan not in self._plans:
-            offering = self._registry.offering(agreement.offering_id, agreement.offering_version)
-            self._plans[plan] = offering.plan(agreement.plan_code).dimensions
-        return self._plans[plan]
 
 
 def _check_range(start: datetime, end: datetime) -> None:

@@ -83,6 +83,33 @@ def hourly_quantities(
     return {hour: found.get(hour, ZERO) for hour in hours}
 
 
+def quantities_by_group(
+    meter: Meter,
+    rows: Sequence[HourlyUsage],
+    hours: Sequence[datetime],
+    wanted: Mapping[str, str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> dict[GroupKey, dict[datetime, Decimal]]:
+    """As hourly_quantities, by each group that has the wanted values, without hours of nothing.
+
+    A meter with group-by has one aggregate per group, for every aggregation; what is billed for
+    several groups is the sum of theirs.
+
+    Raises:
+        InvalidInputError: a wanted name is not one of the meter's group-by names.
+        InvariantError: a row was folded under another definition of the meter.
+    """
+    if any(not meter.made(*each) for row in rows for each in row.meters.get(meter.id, {}).items()):
+        raise InvariantError(f"{meter.id} was folded under another definition")
+    return {
+        group: attributed(meter, states, hours, since=since, until=until)
+        for group, states in states_of(rows, meter).items()
+        if meter.selects(group, wanted)
+    }
+
+
 def quantities(
     meter: Meter,
     rows: Sequence[HourlyUsage],
@@ -92,23 +119,12 @@ def quantities(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[datetime, Decimal]:
-    """As hourly_quantities, summed over the groups that have the wanted values.
-
-    The sum over groups is taken for every aggregation: a meter with group-by has one aggregate per
-    group, and what is billed for several groups is the sum of theirs.
-
-    Raises:
-        InvalidInputError: a wanted name is not one of the meter's group-by names.
-        InvariantError: a row was folded under another definition of the meter.
-    """
-    if any(not meter.made(*each) for row in rows for each in row.meters.get(meter.id, {}).items()):
-        raise InvariantError(f"{meter.id} was folded under another definition")
+    """As quantities_by_group, summed over the groups, for each of the hours."""
     totals = dict.fromkeys(hours, ZERO)
-    for group, states in states_of(rows, meter).items():
-        if meter.selects(group, wanted):
-            found = attributed(meter, states, hours, since=since, until=until)
-            for hour, quantity in found.items():
-                totals[hour] = exact_sum((totals[hour], quantity))
+    by_group = quantities_by_group(meter, rows, hours, wanted, since=since, until=until)
+    for found in by_group.values():
+        for hour, quantity in found.items():
+            totals[hour] = exact_sum((totals[hour], quantity))
     return totals
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.events import MAX_AGE
 from meterbridge.domain.money import ZERO
+from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.windows import BillingPeriod
 
 Balances = Mapping[BillingPeriod, Decimal]
@@ -39,6 +40,8 @@ class LedgerHead:
         opening: metered − committed before `live_from`, where that is not zero.
         sealed: metered quantity of the periods before `live_from`, which no longer changes.
         waiting: something whole is left that only an hour still to come can take.
+        rating: where rating stood before `live_from`; None in a head from before the first.
+        due_at: the next hour in which something is charged, or expires, without usage.
         corrected: what approved corrections give back to the buyer, in metered quantity, where that is
             not zero. It counts as committed no more, in `positions` too; `opening` is without it.
     """
@@ -52,6 +55,8 @@ class LedgerHead:
     sealed: Mapping[str, Balances] = field(default_factory=dict)
     positions: Mapping[str, Mapping[BillingPeriod, Position]] = field(default_factory=dict)
     waiting: bool = False
+    rating: RatingState | None = None
+    due_at: datetime | None = None
     corrected: Mapping[str, Balances] = field(default_factory=dict)
 
     def position(self, dimension: str, period: BillingPeriod) -> Position:

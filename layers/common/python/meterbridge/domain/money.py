@@ -58,13 +58,25 @@ def exact_sum(values: Iterable[Decimal]) -> Decimal:
     Raises:
         InexactError: the sum needs more than 100 digits.
     """
-    total = ZERO
+    total, add_exactly = ZERO, _EXACT.add
     try:
         for value in values:
-            total = _EXACT.add(total, value)
+            total = add_exactly(total, value)
     except Inexact as exc:
         raise InexactError("sum needs more than 100 digits") from exc
     return total
+
+
+def add(left: Decimal, right: Decimal) -> Decimal:
+    """left + right, to the last digit.
+
+    Raises:
+        InexactError: the sum needs more than 100 digits.
+    """
+    try:
+        return _EXACT.add(left, right)
+    except Inexact as exc:
+        raise InexactError(f"{left} + {right} needs more than 100 digits") from exc
 
 
 def subtract(left: Decimal, right: Decimal) -> Decimal:

@@ -10,17 +10,18 @@ how often or in what order settlements ran.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 
-from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.agreements import Agreement, AgreementState
 from meterbridge.domain.book import Book, is_held
 from meterbridge.domain.ledger_head import LedgerHead, first_live_period, live_from_at
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.policy import MarketplacePolicy
+from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.term import closed_hours, wire_moment
 from meterbridge.domain.windows import BillingPeriod
 
@@ -43,6 +44,8 @@ class SettlementInput:
         head: the settlement before this one.
         policy: the channel's reporting rules; None where it takes no records.
         grace: how long after its end an hour stays open for late events.
+        rating_states: where rating stands before each month from `live_from` on that has begun.
+        due_at: the next hour after the closed ones in which something happens without usage.
     """
 
     agreement: Agreement
@@ -53,6 +56,8 @@ class SettlementInput:
     policy: MarketplacePolicy | None
     now: datetime
     grace: timedelta
+    rating_states: Mapping[BillingPeriod, RatingState] = field(default_factory=dict)
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Settlement:
     """What one settlement decided: written in a single transaction, or not at all.
 
     Attributes:
+        rating_states: by month, of those that the head now begins after.
         complete: False when more records are due than fit; settle again at once.
         changed: False when there is nothing to write.
     """
@@ -69,6 +75,7 @@ class Settlement:
     absorbed: tuple[RecordKey, ...]
     complete: bool
     changed: bool
+    rating_states: Mapping[BillingPeriod, RatingState] = field(default_factory=dict)
 
 
 def settle(given: SettlementInput) -> Settlement:
@@ -99,9 +106,18 @@ def settle(given: SettlementInput) -> Settlement:
     ]
     new_records = tuple(islice(_due_records(given, hours, books), MAX_NEW_RECORDS))
     complete = len(new_records) < MAX_NEW_RECORDS and len(unabsorbed) == len(absorbed)
-    next_head = _next_head(given, live_from, hours, books, movable=complete)
+    written = len(new_records) + len(absorbed) + len(given.rating_states)
+    # What a pending agreement would owe is not summed up: its start and its terms can still move.
+    pending = agreement.state is AgreementState.PENDING
+    movable = complete and not pending and written <= MAX_NEW_RECORDS + MAX_ABSORBED
+    next_head = _next_head(given, live_from, hours, books, movable=movable)
     changed = bool(new_records or absorbed) or _differs(next_head, head)
-    return Settlement(next_head, new_records, absorbed, complete, changed)
+    sealed_now = {
+        period: state
+        for period, state in given.rating_states.items()
+        if live_from < period <= next_head.live_from
+    }
+    return Settlement(next_head, new_records, absorbed, complete, changed, sealed_now)
 
 
 def _within(
@@ -206,6 +222,8 @@ def _next_head(
         sealed=sealed,
         positions={book.dimension.code: book.positions() for book in books},
         waiting=_is_waiting(given, books),
+        rating=given.rating_states.get(live_from, given.head.rating if given.head else None),
+        due_at=given.due_at,
         corrected=given.head.corrected if given.head else {},
     )
 

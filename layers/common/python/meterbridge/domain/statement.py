@@ -1,7 +1,10 @@
 """The conservation statement: where every metered unit of an agreement's period is.
 
-    metered quantity = included + free trial + rated quantity
-    rated quantity   = Σ buckets
+    metered = included + free trial + taken off + rated
+    rated   = Σ buckets
+
+For a dimension that is reported in currency all of these are money, and `metered` is the list charge.
+What was charged for, in quantity and in money, is in the charge lines; each of them is conserved.
 
 The buckets come from different places and are never computed from one another: metered from hourly
 usage, records from the ledger, carried from the last settlement. If they do not add up, units were
@@ -18,11 +21,13 @@ from enum import StrEnum
 
 from meterbridge.domain.agreements import Agreement, RecoveryPolicy
 from meterbridge.domain.book import is_held
+from meterbridge.domain.charge_lines import ChargeLine, charge_lines
 from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import MeteringRecord, RecordState
 from meterbridge.domain.money import ZERO, Money, exact_sum, subtract
 from meterbridge.domain.offerings import Dimension
 from meterbridge.domain.policy import MarketplacePolicy
+from meterbridge.domain.pricing.rated import RatedHour
 from meterbridge.domain.rating import RatedUsage, charge_for
 from meterbridge.domain.windows import BillingPeriod
 
@@ -58,9 +63,11 @@ class StatementLine:
     """One dimension in one period.
 
     Attributes:
-        metered, included, free_trial, rated: metered quantity.
+        metered, included, free_trial, taken_off, rated: metered quantity, or money where the
+            dimension is in currency (see rating.py).
         buckets: where the rated quantity is; all buckets, in order.
-        difference: rated − Σ buckets; anything but zero is a defect.
+        difference: rated − Σ buckets, and what is metered and in no part; anything but zero is a
+            defect.
         charges: unrounded price of the rated quantity and of each bucket.
         units: what the marketplace accepted for this period, in its own units.
     """
@@ -69,6 +76,7 @@ class StatementLine:
     metered: Decimal
     included: Decimal
     free_trial: Decimal
+    taken_off: Decimal
     rated: Decimal
     buckets: Mapping[Bucket, Decimal]
     difference: Decimal
@@ -84,6 +92,19 @@ class StatementLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """What was metered of a period, recounted from the usage log.
+
+    Attributes:
+        by_dimension: by the code of what is reported, in its own measure.
+        by_charge: metered quantity by the code of what is charged for.
+    """
+
+    by_dimension: Mapping[str, Decimal]
+    by_charge: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """An agreement's books for one billing period."""
 
@@ -92,11 +113,13 @@ class Statement:
     lines: tuple[StatementLine, ...]
     settled_at: datetime | None
     unbillable_reason: str
+    charge_lines: tuple[ChargeLine, ...] = ()
 
     @property
     def balanced(self) -> bool:
         """Whether all lines are."""
-        return all(line.balanced for line in self.lines)
+        charged = all(line.balanced for line in self.charge_lines)
+        return charged and all(line.balanced for line in self.lines)
 
 
 def statement_of(
@@ -109,14 +132,16 @@ def statement_of(
     head: LedgerHead | None,
     policy: MarketplacePolicy | None,
     now: datetime,
-    logged: Mapping[str, Decimal] | None = None,
+    hours: Iterable[RatedHour] = (),
+    logged: Logged | None = None,
 ) -> Statement:
     """Add up one period.
 
     Args:
         rated: usage by dimension code; hours outside the period are ignored.
         records: all records that may hold a quantity of the period.
-        logged: metered quantity by dimension code, recounted from the usage log.
+        hours: rated hours, from which charge lines are made; those outside the period are ignored.
+        logged: what was metered, recounted from the usage log.
     """
     known = list(records)
     reason = _unbillable_reason(agreement, policy, now)
@@ -130,12 +155,14 @@ def statement_of(
             head.position(dimension.code, period) if head else Position(ZERO, ZERO, ZERO),
             head.corrected.get(dimension.code, {}).get(period, ZERO) if head else ZERO,
             unbillable=bool(reason),
-            logged=logged[dimension.code] if logged is not None else None,
+            logged=logged.by_dimension[dimension.code] if logged is not None else None,
         )
         for dimension in dimensions
     )
+    within = [hour for hour in hours if period.start <= hour.hour < period.end]
+    charged = charge_lines(within, logged.by_charge if logged is not None else None)
     settled_at = head.settled_at if head is not None else None
-    return Statement(agreement.id, period, lines, settled_at, reason)
+    return Statement(agreement.id, period, lines, settled_at, reason, charged)
 
 
 def _line(
@@ -162,15 +189,21 @@ def _line(
     carried = Bucket.UNBILLABLE if unbillable else Bucket.CARRIED
     buckets[carried] = exact_sum((buckets[carried], position.carried))
     buckets[Bucket.UNSETTLED] = subtract(billable, position.metered)
+    metered, included, free_trial, taken_off = (
+        total_in(period, part)
+        for part in (rated.metered, rated.included, rated.free_trial, rated.taken_off)
+    )
+    nowhere = subtract(metered, exact_sum((included, free_trial, taken_off, billable)))
     buckets[Bucket.CORRECTED] = subtract(ZERO, corrected)
     return StatementLine(
         dimension=dimension,
-        metered=total_in(period, rated.metered),
-        included=total_in(period, rated.included),
-        free_trial=total_in(period, rated.free_trial),
+        metered=metered,
+        included=included,
+        free_trial=free_trial,
+        taken_off=taken_off,
         rated=billable,
         buckets=buckets,
-        difference=subtract(billable, exact_sum(buckets.values())),
+        difference=exact_sum((subtract(billable, exact_sum(buckets.values())), nowhere)),
         charge=charge_for(dimension, billable),
         charges={bucket: charge_for(dimension, amount) for bucket, amount in buckets.items()},
         logged=logged,

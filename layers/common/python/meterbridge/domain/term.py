@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from meterbridge.domain.agreements import Agreement
-from meterbridge.domain.windows import HOUR, hour_of, hours_between, is_closed
+from meterbridge.domain.windows import HOUR, hour_ceiling, hour_of, hours_between, is_closed
 
 
 def owned_hours(agreement: Agreement, start: datetime, end: datetime) -> list[datetime]:
     """Hours in [start, end) that overlap the agreement's term, ascending."""
     first = max(start, hour_of(agreement.starts_at))
-    last = end if agreement.ends_at is None else min(end, _hour_ceiling(agreement.ends_at))
+    last = end if agreement.ends_at is None else min(end, hour_ceiling(agreement.ends_at))
     return list(hours_between(first, last))
 
 
@@ -55,8 +55,3 @@ def wire_end(agreement: Agreement, hour: datetime) -> datetime | None:
     """
     ends_at = agreement.ends_at
     return ends_at if ends_at is not None and ends_at < hour + HOUR else None
-
-
-def _hour_ceiling(moment: datetime) -> datetime:
-    hour = hour_of(moment)
-    return hour if hour == moment else hour + HOUR

@@ -22,7 +22,8 @@ from meterbridge.domain.agreements import Agreement, owner_of_hour
 from meterbridge.domain.attribution import attributed, former_quantities, states_of
 from meterbridge.domain.meters import ADDITIVE, Meter
 from meterbridge.domain.money import exact_sum
-from meterbridge.domain.offerings import Dimension
+from meterbridge.domain.pricing.agreement_terms import AgreementTerms
+from meterbridge.domain.pricing.plan_terms import PricedDimension
 from meterbridge.domain.term import end_among
 from meterbridge.domain.usage import GroupKey, HourlyUsage
 from meterbridge.domain.windows import HOUR, hours_between
@@ -82,7 +83,7 @@ def unbilled_usage(
     meters: Sequence[Meter],
     rows: Sequence[HourlyUsage],
     agreements: Sequence[Agreement],
-    dimensions: Mapping[str, Sequence[Dimension]],
+    terms: Mapping[str, AgreementTerms],
 ) -> list[UnbilledUsage]:
     """The unbilled usage of the hours [start, end), by meter, group and first hour.
 
@@ -90,13 +91,13 @@ def unbilled_usage(
         meters: all of the product, archived ones too: their earlier usage stays.
         rows: of the customer, from the earliest `context_start` of the meters to `end`.
         agreements: all that own an hour from counted_from to `end`, that one included.
-        dimensions: of the plan of each of them, by agreement id.
+        terms: of each of them, by agreement id.
     """
     spans = list(_spans(counted_from(meters, start), end, agreements))
     found = [
         each
         for meter in meters
-        for group, span, by_hour in _unbilled(meter, rows, spans, dimensions)
+        for group, span, by_hour in _unbilled(meter, rows, spans, terms)
         for each in _shown(
             customer_id,
             meter,
@@ -114,14 +115,23 @@ def _unbilled(
     meter: Meter,
     rows: Sequence[HourlyUsage],
     spans: Sequence[_Span],
-    dimensions: Mapping[str, Sequence[Dimension]],
+    terms: Mapping[str, AgreementTerms],
 ) -> Iterator[tuple[GroupKey, _Span, Mapping[datetime, Decimal]]]:
     """By group and span. No dimension bills what a former definition of the meter has counted."""
     for group, states in states_of(rows, meter).items():
         for span in spans:
-            if not _is_billed(meter, group, span, dimensions):
+            billed = _billing(meter, group, span, terms)
+            if not (billed and all(billed.values())):
                 found = attributed(meter, states, span.hours, since=span.hours[0], until=span.until)
-                yield group, span, {hour: amount for hour, amount in found.items() if amount}
+                yield (
+                    group,
+                    span,
+                    {
+                        hour: amount
+                        for hour, amount in found.items()
+                        if amount and not _is_billed(span, hour, billed, terms)
+                    },
+                )
     for quantities in former_quantities(rows, meter).values():
         for span in spans:
             yield (), span, {hour: quantities[hour] for hour in span.hours if hour in quantities}
@@ -145,15 +155,36 @@ def _spans(start: datetime, end: datetime, agreements: Sequence[Agreement]) -> I
             yield _Span(agreement, hours, until=end_among(agreement, hours))
 
 
+def _billing(
+    meter: Meter, group: GroupKey, span: _Span, terms: Mapping[str, AgreementTerms]
+) -> dict[datetime, bool]:
+    """Whether each version of a span's terms bills a meter's group, by when the version starts."""
+    if span.agreement is None:
+        return {}
+    return {
+        version.starts_at: any(_takes(each, meter, group) for each in version.plan.dimensions)
+        for version in terms[span.agreement.id].versions
+    }
+
+
+def _takes(dimension: PricedDimension, meter: Meter, group: GroupKey) -> bool:
+    if dimension.meter_id == meter.id:
+        return meter.selects(group, dimension.group)
+    names = {each.name for each in meter.group_by}
+    wanted = {name: value for name, value in dimension.group.items() if name in names}
+    return dimension.event_meter_id == meter.id and meter.selects(group, wanted)
+
+
 def _is_billed(
-    meter: Meter, group: GroupKey, span: _Span, dimensions: Mapping[str, Sequence[Dimension]]
+    span: _Span,
+    hour: datetime,
+    billed: Mapping[datetime, bool],
+    terms: Mapping[str, AgreementTerms],
 ) -> bool:
     if span.agreement is None:
         return False
-    return any(
-        dimension.meter_id == meter.id and meter.selects(group, dimension.group)
-        for dimension in dimensions[span.agreement.id]
-    )
+    agreed = terms[span.agreement.id]
+    return billed[agreed.version_of(agreed.cycle(hour)).starts_at]
 
 
 def _shown(

@@ -27,6 +27,12 @@ def hour_of(moment: datetime) -> datetime:
     return require_utc(moment).replace(minute=0, second=0, microsecond=0)
 
 
+def hour_ceiling(moment: datetime) -> datetime:
+    """The first full hour that is not before the moment."""
+    hour = hour_of(moment)
+    return hour if hour == moment else hour + HOUR
+
+
 def hour_text(hour: datetime) -> str:
     """Sortable key of an hour, as "2026-11-24T10"."""
     return hour.strftime("%Y-%m-%dT%H")
@@ -99,6 +105,15 @@ class BillingPeriod:
             BillingPeriod(self.year + 1, 1)
             if self.month == 12
             else BillingPeriod(self.year, self.month + 1)
+        )
+
+    @property
+    def before(self) -> BillingPeriod:
+        """The period before this one."""
+        return (
+            BillingPeriod(self.year - 1, 12)
+            if self.month == 1
+            else BillingPeriod(self.year, self.month - 1)
         )
 
     def __str__(self) -> str:

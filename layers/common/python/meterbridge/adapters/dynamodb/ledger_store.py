@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
 from meterbridge.adapters.dynamodb.ledger_items import (
+    DUE,
     HEAD,
+    RATING,
     RECORDS,
     WAITING,
     HeadItem,
+    RatingItem,
     head_from_item,
     head_to_item,
     pending_key,
+    rating_from_text,
+    rating_to_text,
     sort_key,
 )
 from meterbridge.adapters.dynamodb.record_items import (
@@ -28,7 +34,9 @@ from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.settlement import MAX_NEW_RECORDS
+from meterbridge.domain.windows import BillingPeriod, hour_text
 
 MAX_ACTIONS = 100
 """DynamoDB takes at most 100 actions in one transaction."""
@@ -53,6 +61,7 @@ class LedgerStore:
         """Bind to a table; nothing is called yet."""
         self._records = bind(RecordItem, table_name, connections=_CONNECTIONS)
         self._heads = bind(HeadItem, table_name)
+        self._ratings = bind(RatingItem, table_name)
         self._transactions = Connection()
 
     def head(self, agreement_id: str) -> LedgerHead | None:
@@ -104,13 +113,14 @@ class LedgerStore:
         expected_version: int,
         new_records: Sequence[MeteringRecord],
         absorbed: Sequence[RecordKey] = (),
+        rating_states: Mapping[BillingPeriod, RatingState] = MappingProxyType({}),
     ) -> None:
         """See Ledger.
 
         Raises:
             InvariantError: more writes than one transaction takes.
         """
-        actions = len(new_records) + len(absorbed) + 1
+        actions = len(new_records) + len(absorbed) + len(rating_states) + 1
         if len(new_records) > MAX_NEW_RECORDS or actions > MAX_ACTIONS:
             raise InvariantError(f"{head.agreement_id}: {actions} writes in one transaction")
         known_version = (
@@ -126,6 +136,12 @@ class LedgerStore:
             for record in new_records:
                 transaction.save(
                     record_to_item(record, self._records), condition=RecordItem.pk.does_not_exist()
+                )
+            for period, state in rating_states.items():
+                transaction.save(
+                    self._ratings(
+                        head.agreement_id, f"{RATING}{period}", body=rating_to_text(state)
+                    )
                 )
             for key in absorbed:
                 transaction.update(
@@ -150,6 +166,26 @@ class LedgerStore:
                 if agreement_id != last:
                     yield agreement_id
                 last = agreement_id
+
+    def due(self, before: datetime) -> Iterator[str]:
+        """See Ledger."""
+        with store_errors("due agreements"):
+            items = self._heads.waiting_index.query(
+                DUE,
+                HeadItem.pending_sk < hour_text(before),
+                attributes_to_get=["pending_pk", "pending_sk"],
+            )
+            for item in items:
+                yield str(item.pending_sk).split("#", 1)[1]
+
+    def rating_state(self, agreement_id: str, period: BillingPeriod) -> RatingState | None:
+        """See Ledger."""
+        with store_errors(f"rating of {agreement_id} before {period}"):
+            try:
+                item = self._ratings.get(agreement_id, f"{RATING}{period}", consistent_read=True)
+            except self._ratings.DoesNotExist:
+                return None
+        return rating_from_text(item.body)
 
     def pending(self, channel: Channel, limit: int) -> list[MeteringRecord]:
         """See Ledger."""

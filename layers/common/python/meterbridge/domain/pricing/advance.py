@@ -30,7 +30,7 @@ from meterbridge.domain.pricing.rated import MeteredHour, RatedHour
 from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.pricing.usage_lines import usage_lines
 from meterbridge.domain.pricing.wallet import move_credits, spend_credits, top_up, watch_credits
-from meterbridge.domain.windows import HOUR, hour_of
+from meterbridge.domain.windows import HOUR, hour_ceiling, hour_of
 
 
 def advance(
@@ -53,8 +53,11 @@ def advance(
     pending = _checked(terms, state, hours, through)
     upcoming = next(pending, None)
     while True:
-        due = _next_due(terms, progress)
-        hour = min((each for each in (due, upcoming and upcoming.hour) if each), default=None)
+        hour = upcoming.hour if upcoming is not None else None
+        done = progress.rated_through
+        if hour is None or done is None or hour > done + HOUR:
+            due = _next_due(terms, progress)
+            hour = min((each for each in (due, hour) if each), default=None)
         if hour is None or hour > through:
             break
         metered = MeteredHour(hour, {})
@@ -82,17 +85,23 @@ def _checked(
         yield metered
 
 
+def next_due(terms: AgreementTerms, state: RatingState) -> datetime | None:
+    """The next hour in which something happens without usage; None when nothing will."""
+    return _next_due(terms, Progress(state))
+
+
 def _next_due(terms: AgreementTerms, progress: Progress) -> datetime | None:
     """The next hour in which something happens by itself."""
     done, span = progress.rated_through, terms.span
     if done is None:
-        return span.first_hour
+        nothing = span.end_hour is not None and span.end_hour <= span.first_hour
+        return None if nothing else span.first_hour
     cycle = terms.cycle(done)
     trial_end = terms.trial_end(terms.plan_of(cycle))
     found = [cycle.end, span.last_of(cycle)]
-    found += [_ceiling(trial_end)] if trial_end is not None else []
+    found += [hour_ceiling(trial_end)] if trial_end is not None else []
     found += [hour_of(grant.effective_at) for grant in terms.grants]
-    found += [_ceiling(held.expires_at) for held in progress.grants if held.expires_at]
+    found += [hour_ceiling(held.expires_at) for held in progress.grants if held.expires_at]
     found += [hour_of(change.at) for changes in terms.seats.values() for change in changes]
     found += [
         hour_of(fee.at)
@@ -101,11 +110,6 @@ def _next_due(terms: AgreementTerms, progress: Progress) -> datetime | None:
     ]
     later = [hour for hour in found if hour > done and (not span.end_hour or hour < span.end_hour)]
     return min(later, default=None)
-
-
-def _ceiling(moment: datetime) -> datetime:
-    hour = hour_of(moment)
-    return hour if hour == moment else hour + HOUR
 
 
 def _rate_hour(terms: AgreementTerms, progress: Progress, metered: MeteredHour) -> RatedHour:

@@ -66,11 +66,29 @@ class AgreementTerms:
 
     def plan_of(self, cycle: Cycle) -> PlanTerms:
         """The terms of a cycle: a version that starts within one holds from the next."""
-        plan = self.versions[0].plan
+        return self.version_of(cycle).plan
+
+    def version_of(self, cycle: Cycle) -> TermsVersion:
+        """The version whose terms hold for a cycle; for the first, those in force at the start."""
+        found = self.versions[0]
+        begins_at = max(cycle.start, self.span.starts_at) if cycle.index == 0 else cycle.start
         for version in self.versions:
-            if version.starts_at <= cycle.start:
-                plan = version.plan
-        return plan
+            if version.starts_at <= begins_at:
+                found = version
+        return found
+
+    def plans_before(self, cycle: Cycle) -> list[PlanTerms]:
+        """The terms of all cycles before one, each version's once."""
+        if self.span.first_hour >= cycle.start:
+            return []
+        found = [self.plan_of(self.cycle(self.span.first_hour))]
+        for version in self.versions:
+            if self.span.first_hour < version.starts_at < cycle.start:
+                held = self.cycle(version.starts_at)
+                first = held if held.start >= version.starts_at else self.cycle(held.end)
+                if first.start < cycle.start:
+                    found.append(self.plan_of(first))
+        return found
 
     def trial_end(self, plan: PlanTerms) -> datetime | None:
         """When a trial's days are over; None without."""

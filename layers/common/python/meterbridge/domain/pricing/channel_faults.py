@@ -22,7 +22,11 @@ from meterbridge.domain.pricing.models import (
     PriceModel,
     Waterfall,
 )
-from meterbridge.domain.pricing.native_prices import native_price, unit_price
+from meterbridge.domain.pricing.native_prices import (
+    is_share_without_end,
+    native_price,
+    unit_price,
+)
 from meterbridge.domain.pricing.plan_terms import PlanTerms, TrialKind
 
 
@@ -101,6 +105,9 @@ def _limit_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iter
         step = limits.price_step
         if price is not None and step and to_increment(price, step, Rounding.FLOOR) != price:
             detail = f"{reporting.channel} takes prices in steps of {step:f}"
+            yield Fault(f"{at}/dimensions/{number}", "price_precision", detail)
+        elif is_share_without_end(plan, dimension):
+            detail = "the price of one unit has no end: report it in currency"
             yield Fault(f"{at}/dimensions/{number}", "price_precision", detail)
     trial = plan.trial
     if trial is not None and trial.native:

@@ -25,6 +25,10 @@ class Source:
     step: str = ""
     group: GroupKey | None = None
 
+    def takes(self, code: str, group: GroupKey) -> bool:
+        """Whether it reports the charge of a code and group, or a step of it."""
+        return code == self.code and self.group in (None, group)
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedDimension:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct, structs
 
 from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
 
@@ -33,8 +34,7 @@ class Rule(StrEnum):
     TOP_UP = "top_up"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of a charge: amount = units × unit_price, where there is a unit price.
 
     Attributes:
@@ -55,10 +55,28 @@ class Part:
     name: str = ""
     step: str = ""
 
-    @property
-    def identity(self) -> tuple[str, int, str, str, Decimal | None]:
-        """What two parts have in common that say the same."""
-        return (self.rule, self.tier, self.name, self.step, self.unit_price)
+    def says_like(self, other: Part) -> bool:
+        """Whether both say the same, of more or less."""
+        return (
+            self.rule is other.rule
+            and self.tier == other.tier
+            and self.unit_price == other.unit_price
+            and self.name == other.name
+            and self.step == other.step
+        )
+
+    def more_than(self, before: Part) -> Part:
+        """What it has more than one that says the same."""
+        return Part(
+            self.rule,
+            subtract(self.amount, before.amount),
+            subtract(self.quantity, before.quantity),
+            subtract(self.units, before.units),
+            self.unit_price,
+            self.tier,
+            self.name,
+            self.step,
+        )
 
     @property
     def empty(self) -> bool:
@@ -79,8 +97,7 @@ def priced(
     return Part(rule, multiply(units, unit_price), quantity, units, unit_price, tier, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """An exact amount and the parts that it is the sum of."""
 
     amount: Decimal
@@ -98,16 +115,23 @@ class Charge:
         A part that is no longer there counts as taken back: so a volume price that fell shows what
         is undone at the old price and what is charged at the new one.
         """
-        found = {part.identity: part for part in self.parts}
-        for part in before.parts:
-            now = found.get(part.identity) or replace(part, amount=ZERO, quantity=ZERO, units=ZERO)
-            found[part.identity] = replace(
-                part,
-                amount=subtract(now.amount, part.amount),
-                quantity=subtract(now.quantity, part.quantity),
-                units=subtract(now.units, part.units),
-            )
-        return Charge.of(found.values())
+        if self is before or not before.parts:
+            return NOTHING if self is before else self
+        left, parts = list(before.parts), []
+        for part in self.parts:
+            known = _taken_out(left, part)
+            parts.append(part if known is None else part.more_than(known))
+        gone = (structs.replace(part, amount=ZERO, quantity=ZERO, units=ZERO) for part in left)
+        taken_back = (now.more_than(part) for now, part in zip(gone, left, strict=True))
+        return Charge.of((*parts, *taken_back))
+
+
+def _taken_out(parts: list[Part], like: Part) -> Part | None:
+    """The one of some parts that says the same as another."""
+    for position, part in enumerate(parts):
+        if part.says_like(like):
+            return parts.pop(position)
+    return None
 
 
 NOTHING = Charge(ZERO, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract
+from meterbridge.domain.money import ZERO, add, multiply, subtract
 from meterbridge.domain.pricing.charges import Charge, Part, Rule
 from meterbridge.domain.pricing.cycles import prorated
 from meterbridge.domain.pricing.hour_context import HourContext
@@ -25,12 +25,12 @@ def cover_trial_amount(at: HourContext, progress: Progress, usage: Sequence[Line
     if not change:
         return
     offered = progress.trial_offered.get("", ZERO)
-    progress.trial_offered[""] = exact_sum((offered, change))
+    progress.trial_offered[""] = add(offered, change)
     take(usage, newly_taken(offered, change, trial.amount), _note_trial)
 
 
 def _note_trial(line: Line, share: Decimal) -> None:
-    line.trial_amount = exact_sum((line.trial_amount, share))
+    line.trial_amount = add(line.trial_amount, share)
 
 
 def apply_discounts(at: HourContext, progress: Progress, lines: Sequence[Line]) -> None:
@@ -44,7 +44,7 @@ def apply_discounts(at: HourContext, progress: Progress, lines: Sequence[Line]) 
 
 def _apply(discount: Discount, progress: Progress, lines: Sequence[Line]) -> None:
     def note(line: Line, share: Decimal) -> None:
-        line.discounts[discount.id] = exact_sum((line.discounts.get(discount.id, ZERO), share))
+        line.discounts[discount.id] = add(line.discounts.get(discount.id, ZERO), share)
 
     if discount.percent is not None:
         share = multiply(discount.percent, PERCENT)
@@ -52,25 +52,25 @@ def _apply(discount: Discount, progress: Progress, lines: Sequence[Line]) -> Non
             take([line], multiply(line.left, share), note)
     if discount.amount is not None and (change := left_of(lines)):
         offered = progress.discounted.get(discount.id, ZERO)
-        progress.discounted[discount.id] = exact_sum((offered, change))
+        progress.discounted[discount.id] = add(offered, change)
         take(lines, newly_taken(offered, change, discount.amount), note)
 
 
 def make_up_minimum(at: HourContext, progress: Progress, lines: Sequence[Line]) -> list[Line]:
     """What a cycle's last hour is short of its minimum, and the term's of its commitment."""
     change = left_of(lines)
-    progress.cycle_charge = exact_sum((progress.cycle_charge, change))
-    progress.committed = exact_sum((progress.committed, change))
+    progress.cycle_charge = add(progress.cycle_charge, change)
+    progress.committed = add(progress.committed, change)
     made_up: list[Line] = []
     minimum = at.plan.minimum
     if minimum is not None and at.is_cycle_end:
-        hours = at.billed_hours - at.free_hours
+        hours = at.billed_hours - at.hours_without_minimum
         of_hours = at.cycle.hours if minimum.prorate else at.billed_hours
         least = prorated(minimum.amount, hours, of_hours)
         short = max(subtract(least, progress.cycle_charge), ZERO)
         made_up += _true_up(minimum.code, Rule.MINIMUM_CHARGE, short)
-        progress.cycle_charge = exact_sum((progress.cycle_charge, short))
-        progress.committed = exact_sum((progress.committed, short))
+        progress.cycle_charge = add(progress.cycle_charge, short)
+        progress.committed = add(progress.committed, short)
     commitment = at.plan.commitment
     if commitment is not None and _commitment_ends(at):
         short = max(subtract(commitment.amount, progress.committed), ZERO)
@@ -103,7 +103,7 @@ def cap_spend(at: HourContext, progress: Progress, lines: Sequence[Line]) -> Non
     """Keep the cycle's charges within the spend cap."""
     change = left_of(lines)
     before = progress.spend
-    progress.spend = exact_sum((before, change))
+    progress.spend = add(before, change)
     cap = at.plan.spend_cap
     if cap is None:
         return

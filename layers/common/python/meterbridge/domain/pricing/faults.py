@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from meterbridge.domain.money import QUOTIENT_PLACES, ZERO, Rounding, to_increment
 
+_FINEST_PERCENT = Decimal("1E-6")
+"""Several percentages of one charge stay exact within the digits that money has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -49,6 +52,8 @@ def percent_faults(pointer: str, percent: Decimal | None) -> Iterator[Fault]:
     """A percentage below 0 or above 100."""
     if percent is not None and not ZERO <= percent <= 100:
         yield Fault(pointer, "not_a_percentage", f"{percent} is not between 0 and 100")
+    elif percent is not None and to_increment(percent, _FINEST_PERCENT, Rounding.FLOOR) != percent:
+        yield Fault(pointer, "too_fine", f"{percent} has more than 6 decimal places")
 
 
 def threshold_faults(pointer: str, percents: Sequence[Decimal]) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
 from meterbridge.domain.money import ZERO, exact_sum, multiply, quotient, subtract
@@ -57,26 +58,37 @@ def _charged(at: HourContext, fee: Fee) -> Decimal:
 
 def _seats(at: HourContext, fee: SeatFee) -> Decimal:
     """A seat fee as of this hour: a change within the cycle counts from the start of its hour."""
-    span = at.terms.span
-    first, end = span.first_of(at.cycle), span.end_of(at.cycle)
-    seats, since, most, seat_hours = ZERO, first, ZERO, [ZERO]
+    if not fee.prorate:
+        return multiply(fee.price, max(seats for _, seats in _in_force(at, fee)))
+    return _seats_until(at, fee, at.terms.span.end_of(at.cycle))
+
+
+def _seats_until(at: HourContext, fee: SeatFee, until: datetime) -> Decimal:
+    """What the seats cost for their hours before an instant."""
+    spans = _in_force(at, fee)
+    ends = [*(since for since, _ in spans[1:]), until]
+    seat_hours = exact_sum(
+        multiply(seats, Decimal(hours_in(since, min(end, until))))
+        for (since, seats), end in zip(spans, ends, strict=True)
+    )
+    return quotient(multiply(fee.price, seat_hours), Decimal(at.cycle.hours))
+
+
+def _in_force(at: HourContext, fee: SeatFee) -> list[tuple[datetime, Decimal]]:
+    """From when in the cycle there were how many seats, as of this hour."""
+    first = at.terms.span.first_of(at.cycle)
+    found = {first: ZERO}
     for change in at.terms.seats.get(fee.code, ()):
         hour = max(hour_of(change.at), first)
-        if hour > at.hour:
-            break
-        seat_hours.append(multiply(seats, Decimal(hours_in(since, hour))))
-        most = max(most, seats) if hour > since else most
-        seats, since = change.seats, hour
-    most = max(most, seats)
-    if not fee.prorate:
-        return multiply(fee.price, most)
-    seat_hours.append(multiply(seats, Decimal(hours_in(since, end))))
-    total = multiply(fee.price, exact_sum(seat_hours))
-    return quotient(total, Decimal(at.cycle.hours))
+        if hour <= at.hour:
+            found[hour] = change.seats
+    return list(found.items())
 
 
 def _covered(at: HourContext, fee: Fee, charged: Decimal) -> Decimal:
-    """What a trial covers of a fee: the share of its free hours."""
-    if isinstance(fee, OneOffFee) or at.free_hours == 0:
+    """What a trial covers of a fee: its free hours, by the seats that are in force in them."""
+    if isinstance(fee, OneOffFee) or at.free_hours == 0 or not charged:
         return ZERO
+    if isinstance(fee, SeatFee) and fee.prorate:
+        return _seats_until(at, fee, at.free_until)
     return prorated(charged, at.free_hours, at.billed_hours)

@@ -56,12 +56,29 @@ class HourContext:
         trial = self.plan.trial
         return trial is not None and trial.kind is TrialKind.DAYS and self.trial_open
 
-    @cached_property
+    @property
     def free_hours(self) -> int:
-        """Hours of the cycle for which fees and minimum are free."""
-        trial, end = self.plan.trial, self.terms.trial_end(self.plan)
-        if trial is None or end is None or not trial.covers_fees:
-            return 0
-        span = self.terms.span
+        """Hours of the cycle for which fees are free."""
+        trial = self.plan.trial
+        return self._trial_hours if trial is not None and trial.covers_fees else 0
+
+    @property
+    def hours_without_minimum(self) -> int:
+        """Hours of the cycle that no minimum holds for: their usage or their fees are free."""
+        trial = self.plan.trial
+        free = trial is not None and (trial.covers_fees or trial.kind is TrialKind.DAYS)
+        return self._trial_hours if free else 0
+
+    @cached_property
+    def free_until(self) -> datetime:
+        """The end of the trial's last hour in the cycle; its first billed hour without."""
+        span, end = self.terms.span, self.terms.trial_end(self.plan)
+        first = span.first_of(self.cycle)
+        if end is None:
+            return first
         end_hour = hour_of(end) if hour_of(end) == end else hour_of(end) + HOUR
-        return hours_in(span.first_of(self.cycle), min(end_hour, span.end_of(self.cycle)))
+        return max(min(end_hour, span.end_of(self.cycle)), first)
+
+    @property
+    def _trial_hours(self) -> int:
+        return hours_in(self.terms.span.first_of(self.cycle), self.free_until)

@@ -7,7 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from meterbridge.domain.money import ZERO, Rounding, exact_sum, to_increment
+from msgspec import Struct
+
+from meterbridge.domain.money import ZERO, Rounding, add, to_increment
 
 
 class Interval(StrEnum):
@@ -27,8 +29,7 @@ class Increment:
     interval: Interval = Interval.CYCLE
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """A quantity of a cycle on its way through an increment.
 
     Attributes:
@@ -52,9 +53,9 @@ class Counted:
         if since != self.running_since:
             finished, running = self.total(increment), ZERO
         return Counted(
-            metered=exact_sum((self.metered, quantity)),
+            metered=add(self.metered, quantity),
             finished=finished,
-            running=exact_sum((running, quantity)),
+            running=add(running, quantity),
             running_since=since,
         )
 
@@ -63,7 +64,7 @@ class Counted:
         running = self.running
         if increment is not None:
             running = to_increment(running, increment.size, increment.rounding)
-        return exact_sum((self.finished, running))
+        return add(self.finished, running)
 
 
 def _interval_start(hour: datetime, cycle_start: datetime, increment: Increment | None) -> datetime:

@@ -34,6 +34,7 @@ def model_faults(at: str, model: PriceModel, increment: Decimal | None) -> Itera
     match model:
         case PerUnit():
             yield from price_faults(f"{at}/unit_price", model.unit_price)
+            yield from amount_faults(f"{at}/per", model.per)
         case Graduated() | Volume():
             bounds = [tier.up_to for tier in model.tiers]
             yield from _bound_faults(f"{at}/tiers", "up_to", bounds, increment)

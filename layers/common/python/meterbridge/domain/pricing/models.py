@@ -7,10 +7,10 @@ its charge, however the usage was spread over them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from meterbridge.domain.money import (
     ZERO,
@@ -74,7 +74,7 @@ class Percentage(Struct, frozen=True, tag_field="model", tag="percentage"):
         fixed_amount: for each event.
         free_events: events of a cycle without the fixed part.
         free_amount: of a cycle's amount, no percentage is taken of this much.
-        minimum, maximum: of the cycle's charge; the minimum only in a cycle with usage.
+        minimum, maximum: of the cycle's charge; the minimum only in a cycle with priced usage.
     """
 
     percent: Decimal
@@ -99,7 +99,8 @@ class Percentage(Struct, frozen=True, tag_field="model", tag="percentage"):
         )
         yield from parts
         total = Charge.of(parts).amount
-        if self.minimum is not None and (quantity or events) and total < self.minimum:
+        used = quantity or (events and self.fixed_amount)
+        if self.minimum is not None and used and total < self.minimum:
             yield Part(Rule.MINIMUM, subtract(self.minimum, total))
         if self.maximum is not None and total > self.maximum:
             yield Part(Rule.MAXIMUM, subtract(self.maximum, total))
@@ -146,7 +147,7 @@ class Waterfall(Struct, frozen=True, tag_field="model", tag="waterfall"):
         """The cycle's charge for its quantity so far; every part names its step."""
         within = dict(slices(quantity, self._bounds()))
         return Charge.of(
-            replace(part, step=step.name)
+            structs.replace(part, step=step.name)
             for position, step in enumerate(self.steps, start=1)
             for part in step.model.charge(within.get(position, ZERO)).parts
         )

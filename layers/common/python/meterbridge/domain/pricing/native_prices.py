@@ -26,12 +26,27 @@ def native_price(plan: PlanTerms, dimension: ReportedDimension) -> Decimal | Non
 
     To 12 places where a share does not end.
     """
+    found = _price_of_units(plan, dimension)
+    if found is None or found.per == 1:
+        return None if found is None else found.unit_price
+    return quotient(found.unit_price, found.per)
+
+
+def is_share_without_end(plan: PlanTerms, dimension: ReportedDimension) -> bool:
+    """Whether the price of one unit is a share that no number of 12 places comes to."""
+    found, price = _price_of_units(plan, dimension), native_price(plan, dimension)
+    return (
+        found is not None and price is not None and multiply(price, found.per) != found.unit_price
+    )
+
+
+def _price_of_units(plan: PlanTerms, dimension: ReportedDimension) -> PerUnit | None:
+    """The price per unit of the marketplace's, still as a share."""
     if dimension.mode is not ReportingMode.NATIVE:
         return None
     prices = {each.code: each.price for each in plan.dimensions}
     for source in dimension.sources:
         found = unit_price(prices[source.code], source) if source.code in prices else None
-        if found is not None:
-            total = multiply(found.unit_price, dimension.units_per_quantity)
-            return total if found.per == 1 else quotient(total, found.per)
+        if found is not None and found.per > 0:
+            return PerUnit(multiply(found.unit_price, dimension.units_per_quantity), found.per)
     return None

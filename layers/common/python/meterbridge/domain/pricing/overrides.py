@@ -29,6 +29,7 @@ from meterbridge.domain.pricing.plan_terms import (
     Entitlement,
     PlanTerms,
     PricedDimension,
+    SpendCap,
 )
 from meterbridge.domain.pricing.tiers import Graduated, GraduatedPercentage, Volume
 
@@ -44,10 +45,16 @@ class DimensionOverride:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What one agreement has differently. Its discounts come after the plan's."""
+    """What one agreement has differently.
+
+    Attributes:
+        discounts: they come after the plan's.
+        spend_cap: in the place of the plan's; None leaves that as it is.
+    """
 
     dimensions: tuple[DimensionOverride, ...] = ()
     discounts: tuple[Discount, ...] = ()
+    spend_cap: SpendCap | None = None
 
 
 def override_faults(plan: PlanTerms, overrides: Overrides) -> tuple[Fault, ...]:
@@ -68,6 +75,7 @@ def overridden(plan: PlanTerms, overrides: Overrides) -> PlanTerms:
         plan,
         dimensions=tuple(_overridden(each, by_code.get(each.code)) for each in plan.dimensions),
         discounts=(*plan.discounts, *overrides.discounts),
+        spend_cap=overrides.spend_cap or plan.spend_cap,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from meterbridge.domain.errors import InvariantError
-from meterbridge.domain.money import ZERO, exact_sum, subtract
+from meterbridge.domain.money import ZERO, add, exact_sum, subtract
 
 
 def taken(offered: Decimal, limit: Decimal) -> Decimal:
@@ -20,7 +20,7 @@ def taken(offered: Decimal, limit: Decimal) -> Decimal:
 
 def newly_taken(before: Decimal, change: Decimal, limit: Decimal) -> Decimal:
     """What a change of the offered amount makes a pool take more, or give back if negative."""
-    return subtract(taken(exact_sum((before, change)), limit), taken(before, limit))
+    return subtract(taken(add(before, change), limit), taken(before, limit))
 
 
 def spread(amount: Decimal, over: Sequence[Decimal]) -> list[Decimal]:
@@ -31,6 +31,8 @@ def spread(amount: Decimal, over: Sequence[Decimal]) -> list[Decimal]:
     Raises:
         InvariantError: the changes cannot hold the amount, a defect.
     """
+    if amount == 0:
+        return [ZERO] * len(over)
     if amount == exact_sum(over):
         return list(over)
     shares, rest = [], amount

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from meterbridge.domain.money import ZERO, exact_sum, multiply, plain, subtract
+from meterbridge.domain.money import ZERO, add, exact_sum, multiply, plain, subtract
 from meterbridge.domain.pricing.charges import NOTHING, Charge
 from meterbridge.domain.pricing.pools import spread
 from meterbridge.domain.pricing.rated import (
@@ -46,7 +46,7 @@ class Line:
 
     def cover(self, amount: Decimal) -> None:
         """The trial takes an amount."""
-        self.trial_amount = exact_sum((self.trial_amount, amount))
+        self.trial_amount = add(self.trial_amount, amount)
         self.left = subtract(self.left, amount)
 
     def finished(self) -> RatedCharge:
@@ -81,6 +81,8 @@ def take(lines: Sequence[Line], amount: Decimal, note: Callable[[Line, Decimal],
     Args:
         note: enters a line's share where it belongs.
     """
+    if not amount:
+        return
     for line, share in zip(lines, spread(amount, [line.left for line in lines]), strict=True):
         if share:
             note(line, share)
@@ -145,9 +147,12 @@ class Progress:
         limit: Decimal,
     ) -> None:
         """Tell of the thresholds that `used` has reached and that were not told of yet."""
+        hundredfold = multiply(used, HUNDRED)
         for percent in percents:
+            if hundredfold < multiply(percent, limit):
+                continue
             key = f"{watched}/{plain(percent)}/{code}"
-            if multiply(used, HUNDRED) >= multiply(percent, limit) and key not in self._told:
+            if key not in self._told:
                 self._told.add(key)
                 self.passed.append(ThresholdPassed(watched, code, percent, used, limit))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
 
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.money import ZERO, Money, exact_sum, subtract
@@ -31,8 +34,7 @@ class MeteredHour:
     events: Quantities = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RatedCharge:
+class RatedCharge(Struct, frozen=True):
     """What one dimension, group or fee comes to in an hour.
 
     incremented = included + free_trial + over_limit + rated, in quantity; and in money
@@ -63,25 +65,21 @@ class RatedCharge:
     list_charge: Decimal = ZERO
     parts: tuple[Part, ...] = ()
     trial_amount: Decimal = ZERO
-    discounts: Mapping[str, Decimal] = field(default_factory=dict)
-    credits: Mapping[str, Decimal] = field(default_factory=dict)
+    discounts: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
+    credits: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
     over_cap: Decimal = ZERO
     net: Decimal = ZERO
 
     def __post_init__(self) -> None:
         quantities = (self.included, self.free_trial, self.over_limit, self.rated)
-        if exact_sum(quantities) != self.incremented:
+        if _sum(quantities) != self.incremented:
             raise InvariantError(f"{self.code}: the quantity {self.incremented} is not conserved")
-        amounts = (
-            self.trial_amount,
-            *self.discounts.values(),
-            *self.credits.values(),
-            self.over_cap,
-            self.net,
-        )
-        if exact_sum(amounts) != self.list_charge:
+        amounts = [self.trial_amount, self.over_cap, self.net]
+        if self.discounts or self.credits:
+            amounts += [*self.discounts.values(), *self.credits.values()]
+        if _sum(amounts) != self.list_charge:
             raise InvariantError(f"{self.code}: the charge {self.list_charge} is not conserved")
-        if exact_sum(part.amount for part in self.parts) != self.list_charge:
+        if _sum([part.amount for part in self.parts]) != self.list_charge:
             raise InvariantError(f"{self.code}: its parts do not make {self.list_charge}")
 
     @property
@@ -93,7 +91,12 @@ class RatedCharge:
     def empty(self) -> bool:
         """Whether nothing was used and nothing is charged."""
         used = (self.metered, self.incremented, self.included, self.free_trial, self.rated)
-        return not (any(used) or self.over_limit or self.parts)
+        return not (any(used) or self.over_limit or self.parts or self.trial_amount or self.net)
+
+
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    """The sum of what is mostly nothing."""
+    return exact_sum([value for value in values if value])
 
 
 class MovementKind(StrEnum):

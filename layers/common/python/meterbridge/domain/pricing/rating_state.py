@@ -20,8 +20,7 @@ FORMAT = 1
 """Version of the written form. Another one is refused: rate again from the agreement's start."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageState:
+class UsageState(msgspec.Struct, frozen=True):
     """One dimension's group in the current cycle.
 
     Attributes:
@@ -29,7 +28,7 @@ class UsageState:
         events: events priced so far.
     """
 
-    counted: Counted = field(default_factory=Counted)
+    counted: Counted = Counted()
     rated: Decimal = ZERO
     events: Decimal = ZERO
 

@@ -12,7 +12,6 @@ from meterbridge.domain.money import ZERO, exact_sum
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
 from meterbridge.domain.pricing.channel_reporting import (
     ChannelReporting,
-    ReportedDimension,
     ReportingMode,
     Source,
 )
@@ -36,10 +35,10 @@ def reported_quantities(
         plan = terms.plan_of(hour.cycle)
         for dimension in reporting_of(plan, channel).dimensions:
             quantity = exact_sum(
-                _reported(plan, dimension, source, charge)
+                reported_quantity(plan, dimension.mode, source, charge)
                 for source in dimension.sources
                 for charge in hour.charges
-                if charge.code == source.code and source.group in (None, charge.group)
+                if source.takes(charge.code, charge.group)
             )
             if quantity:
                 found.setdefault(dimension.code, {})[hour.hour] = quantity
@@ -58,10 +57,11 @@ def reporting_of(plan: PlanTerms, channel: Channel) -> ChannelReporting:
     raise NotFoundError(f"the terms say nothing about reporting to {channel}")
 
 
-def _reported(
-    plan: PlanTerms, dimension: ReportedDimension, source: Source, charge: RatedCharge
+def reported_quantity(
+    plan: PlanTerms, mode: ReportingMode, source: Source, charge: RatedCharge
 ) -> Decimal:
-    if dimension.mode is ReportingMode.CURRENCY:
+    """What of a charge that a source takes is reported: money, or quantity in metered units."""
+    if mode is ReportingMode.CURRENCY:
         return charge.net
     if source.step:
         return exact_sum(part.quantity for part in charge.parts if part.step == source.step)

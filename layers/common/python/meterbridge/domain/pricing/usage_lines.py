@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from meterbridge.domain.errors import InvariantError
-from meterbridge.domain.money import ZERO, exact_sum, subtract
+from meterbridge.domain.money import ZERO, add, subtract
 from meterbridge.domain.pricing.hour_context import HourContext
 from meterbridge.domain.pricing.models import Dimensional, model_of
 from meterbridge.domain.pricing.plan_terms import Entitlement, PricedDimension, TrialKind
@@ -46,7 +46,7 @@ def _by_group(
         for group, quantity in quantities.get(dimension.code, {}).items():
             key = price.named(group) if isinstance(price, Dimensional) else ()
             found = list(groups.get(key, (ZERO, ZERO)))
-            found[place] = exact_sum((found[place], quantity))
+            found[place] = add(found[place], quantity)
             groups[key] = (found[0], found[1])
     return groups
 
@@ -65,23 +65,22 @@ def _line(
     counted = state.counted.plus(quantity, at.hour, at.cycle.start, dimension.increment)
     earlier, total = state.counted.total(dimension.increment), counted.total(dimension.increment)
     incremented = subtract(total, earlier)
-    included = subtract(
-        _included(dimension.entitlement, total), _included(dimension.entitlement, earlier)
-    )
-    over_limit = subtract(
-        _over_limit(dimension.entitlement, total), _over_limit(dimension.entitlement, earlier)
-    )
+    included = over_limit = ZERO
+    if (entitlement := dimension.entitlement) is not None:
+        included = subtract(_included(entitlement, total), _included(entitlement, earlier))
+        over_limit = subtract(_over_limit(entitlement, total), _over_limit(entitlement, earlier))
     billable = subtract(subtract(incremented, included), over_limit)
     free = _free(at, progress, dimension.code, billable)
     rated = subtract(billable, free)
     price = model_of(dimension.price, group).charge
     after = UsageState(
         counted=counted,
-        rated=exact_sum((state.rated, rated)),
-        events=state.events if at.free_days else exact_sum((state.events, events)),
+        rated=add(state.rated, rated),
+        events=state.events if at.free_days else add(state.events, events),
     )
     charge_before = progress.charge_before(key, before, price)
-    charge = price(after.rated, after.events)
+    same = before is not None and (after.rated, after.events) == (state.rated, state.events)
+    charge = charge_before if same else price(after.rated, after.events)
     progress.enter_usage(key, after, charge)
     _watch(progress, dimension, total)
     line = Line(
@@ -100,14 +99,12 @@ def _line(
     return line
 
 
-def _included(entitlement: Entitlement | None, total: Decimal) -> Decimal:
-    if entitlement is None:
-        return ZERO
+def _included(entitlement: Entitlement, total: Decimal) -> Decimal:
     return total if entitlement.quantity is None else taken(total, entitlement.quantity)
 
 
-def _over_limit(entitlement: Entitlement | None, total: Decimal) -> Decimal:
-    if entitlement is None or entitlement.quantity is None or entitlement.overage_allowed:
+def _over_limit(entitlement: Entitlement, total: Decimal) -> Decimal:
+    if entitlement.quantity is None or entitlement.overage_allowed:
         return ZERO
     return max(subtract(total, entitlement.quantity), ZERO)
 
@@ -123,7 +120,7 @@ def _free(at: HourContext, progress: Progress, code: str, billable: Decimal) -> 
     if trial.kind is not TrialKind.QUANTITY or limit is None or not billable:
         return ZERO
     offered = progress.trial_offered.get(code, ZERO)
-    progress.trial_offered[code] = exact_sum((offered, billable))
+    progress.trial_offered[code] = add(offered, billable)
     return newly_taken(offered, billable, limit)
 
 

@@ -24,6 +24,8 @@ from meterbridge.domain.pricing.model_faults import model_faults
 from meterbridge.domain.pricing.models import Dimensional, Percentage
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension, TrialKind
 
+_EVENTS_NOT_FREE = "which events belong to the free quantity cannot be told: use free_events"
+
 
 def validate(plan: PlanTerms) -> tuple[Fault, ...]:
     """All that is wrong with a plan, and all that a channel it is reported on cannot do."""
@@ -47,6 +49,19 @@ def _reporting_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault
             found[Fault(f"/versions/{number}", "not_reported", detail)] = None
         found |= dict.fromkeys(grant_faults(version.plan, channel, terms.grants))
     yield from found
+    yield from _remeasured_faults(terms, channel)
+
+
+def _remeasured_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault]:
+    """A reported dimension's ledger counts in one measure: what is carried goes from plan to plan."""
+    known: dict[str, tuple[object, ...]] = {}
+    for number, version in enumerate(terms.versions):
+        for reporting in version.plan.reporting:
+            for each in reporting.dimensions if reporting.channel is channel else ():
+                measure = (each.mode, each.units_per_quantity, each.quantity_kind)
+                if known.setdefault(each.code, measure) != measure:
+                    detail = f"{each.code!r} is reported in another measure than before"
+                    yield Fault(f"/versions/{number}", "other_measure", detail)
 
 
 def _plan_faults(plan: PlanTerms) -> Iterator[Fault]:
@@ -90,6 +105,8 @@ def _dimension_faults(at: str, dimension: PricedDimension) -> Iterator[Fault]:
         if isinstance(dimension.price, Dimensional):
             detail = "which group's price is saved would depend on which comes first"
             yield Fault(f"{at}/entitlement", "not_by_group", detail)
+        if _has_fixed_part(dimension):
+            yield Fault(f"{at}/entitlement", "no_events", _EVENTS_NOT_FREE)
 
 
 def _has_fixed_part(dimension: PricedDimension) -> bool:
@@ -118,6 +135,9 @@ def _trial_faults(plan: PlanTerms) -> Iterator[Fault]:
         if isinstance(prices.get(code), Dimensional):
             detail = "which group's price is saved would depend on which comes first"
             yield Fault(f"/trial/quantities/{code}", "not_by_group", detail)
+    for dimension in plan.dimensions:
+        if dimension.code in trial.quantities and _has_fixed_part(dimension):
+            yield Fault(f"/trial/quantities/{dimension.code}", "no_events", _EVENTS_NOT_FREE)
 
 
 def _discount_faults(plan: PlanTerms) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from meterbridge.domain.money import ZERO, exact_sum, multiply, subtract, whole_count
+from meterbridge.domain.money import ZERO, add, exact_sum, multiply, subtract, whole_count
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.charges import Charge, Rule, priced
 from meterbridge.domain.pricing.cycles import cycle_at
@@ -105,11 +105,11 @@ def _spend(progress: Progress, held: HeldGrant, lines: Sequence[Line]) -> None:
         return
 
     def note(line: Line, share: Decimal) -> None:
-        line.credits[held.id] = exact_sum((line.credits.get(held.id, ZERO), share))
+        line.credits[held.id] = add(line.credits.get(held.id, ZERO), share)
 
     take(payable, newly_taken(held.offered, change, held.amount), note)
     place = next(index for index, each in enumerate(progress.grants) if each.id == held.id)
-    progress.grants[place] = replace(held, offered=exact_sum((held.offered, change)))
+    progress.grants[place] = replace(held, offered=add(held.offered, change))
 
 
 def _receive(progress: Progress, held: HeldGrant) -> None:
@@ -162,11 +162,11 @@ def _cycles_on(at: HourContext, cycles: int) -> datetime:
 
 
 def _rules_due(at: HourContext) -> list[CreditRule]:
-    """The plan's credits that come with this cycle; the first of a version brings its one-offs."""
-    known: set[str] = set()
-    if at.terms.span.first_hour < at.cycle.start:
-        earlier = at.terms.cycle(at.cycle.start - timedelta(hours=1))
-        known = {rule.id for rule in at.terms.plan_of(earlier).credits}
+    """The plan's credits that come with this cycle; the first of a version brings its one-offs.
+
+    A version that returns to what an earlier one had brings none of its one-offs again.
+    """
+    known = {rule.id for plan in at.terms.plans_before(at.cycle) for rule in plan.credits}
     return [
         rule
         for rule in at.plan.credits

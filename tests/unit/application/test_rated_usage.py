@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from builders import agreement, at, dimension, offering, product
+from fakes.ledger import FakeLedger
 from fakes.registry import FakeRegistry
 from fakes.usage_store import FakeUsageStore
-from meterbridge.application.billable_usage import read_billable_usage
+from meterbridge.application.rated_usage import read_rated_usage
 from meterbridge.domain.agreements import Customer
 from meterbridge.domain.events import EPOCH, MICROSECOND
 from meterbridge.domain.meter_states import GaugeState, MaxState, MeterState
@@ -52,11 +53,17 @@ def billed_by(
     return {
         name: {
             hour: quantity
-            for hour, quantity in read_billable_usage(
-                registry.agreement(name), START, END, registry=registry, usage=usage
+            for hour, quantity in read_rated_usage(
+                registry.agreement(name),
+                START,
+                END,
+                registry=registry,
+                usage=usage,
+                ledger=FakeLedger(),
+                now=END,
             )
-            .billable()["requests"]
-            .items()
+            .by_dimension["requests"]
+            .billable.items()
             if quantity
         }
         for name in terms
