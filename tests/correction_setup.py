@@ -22,6 +22,7 @@ from meterbridge.domain.money import ZERO, Money, exact_sum
 from meterbridge.domain.over_reported import (
     CorrectionWrite,
     Overview,
+    ReportedFrom,
     draft_corrections,
     due_corrections,
 )
@@ -64,7 +65,7 @@ class Correcting(Books):
         moment = self.clock.now()
         return Overview(
             agreement=self.agreement,
-            dimensions=(self.dimension,),
+            reported=(ReportedFrom(self.agreement.starts_at, (self.dimension,)),),
             head=self.head,
             records=self.ledger.records("agr_1"),
             corrections=list(self.known.values()),
@@ -80,7 +81,7 @@ class Correcting(Books):
         return writes
 
     def due(self, period: BillingPeriod = OCTOBER) -> Decimal:
-        found = due_corrections(self.overview, self.dimension)
+        found = due_corrections(self.overview, self.dimension.code)
         return found[period].quantity if period in found else ZERO
 
     def write(self, write: CorrectionWrite) -> Correction:

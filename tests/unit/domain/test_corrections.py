@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from builders import at
+from builders import at, dimension
 from correction_setup import AFTER_OCTOBER, ANNA, NOVEMBER, OCTOBER, Correcting
 from decision_setup import conflicted, refused
 from meterbridge.domain.correcting import approved, completed, failed, submitting, withdrawn
@@ -22,6 +22,7 @@ from meterbridge.domain.errors import InvariantError, RefusedDecisionError
 from meterbridge.domain.ledger_head import Position
 from meterbridge.domain.metering_record import RecordState
 from meterbridge.domain.money import Money
+from meterbridge.domain.over_reported import ReportedFrom, draft_corrections
 from meterbridge.domain.statement import Bucket
 
 KEY = CorrectionKey("agr_1", "requests", OCTOBER, 1)
@@ -264,6 +265,35 @@ def test_of_two_months_over_the_oldest_is_made_up_for_first() -> None:
     assert books.due(NOVEMBER) == 2
 
 
+def test_a_period_is_corrected_at_the_price_that_held_at_its_end() -> None:
+    books = over_reported()
+    books.settle(AFTER_OCTOBER)
+    prices = ("0.01", "0.03", "0.07")
+    starts = ("2026-10-01T00", "2026-10-15T00", "2026-11-01T00")
+    versions = [
+        ReportedFrom(at(start), (dimension(unit_price=Money(Decimal(price), "USD")),))
+        for start, price in zip(starts, prices, strict=True)
+    ]
+    (write,) = draft_corrections(replace(books.overview, reported=versions))
+    assert write.after.amount == Money(Decimal("0.15"), "USD")
+    assert books.overview.dimension("tokens", OCTOBER) is None
+
+
+def test_money_that_was_reported_too_much_is_corrected_as_money() -> None:
+    books = Correcting({"2026-10-10T10": "20.00"})
+    books.dimension = dimension(
+        units_per_quantity=Decimal("0.01"),
+        unit_price=Money(Decimal("0.01"), "USD"),
+        in_currency=True,
+    )
+    books.bill()
+    books.mend("2026-10-10T10", "15.257")
+    books.settle(AFTER_OCTOBER)
+    (write,) = books.draft()
+    assert (write.after.quantity, write.after.units) == (Decimal("4.743"), Decimal("474.3"))
+    assert write.after.amount == Money(Decimal("4.743"), "USD")
+
+
 def test_a_stale_draft_is_not_approved() -> None:
     books, correction = drafted()
     books.mend("2026-12-08T12", "3")
@@ -334,8 +364,8 @@ def test_other_texts_are_no_ids(text: str) -> None:
 
 
 def test_an_id_names_what_is_corrected() -> None:
-    for dimension in ("requests", "tokens.v2", "a-b_c.9"):
-        key = CorrectionKey("agr_1-x", dimension, OCTOBER, 12)
+    for code in ("requests", "tokens.v2", "a-b_c.9"):
+        key = CorrectionKey("agr_1-x", code, OCTOBER, 12)
         assert CorrectionKey.parse(str(key)) == key
     assert KEY.client_token == CorrectionKey.parse("agr_1.2026-10.1.requests").client_token
     with pytest.raises(InvariantError):

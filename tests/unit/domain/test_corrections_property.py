@@ -60,7 +60,7 @@ def take(books: Correcting, step: tuple[object, ...]) -> None:
 
 def approve_one(books: Correcting) -> None:
     for draft in books.known.values():
-        due = due_corrections(books.overview, books.dimension).get(draft.key.period)
+        due = due_corrections(books.overview, books.dimension.code).get(draft.key.period)
         if (
             draft.state is CorrectionState.DRAFTED
             and due is not None

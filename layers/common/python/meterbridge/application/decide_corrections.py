@@ -223,11 +223,8 @@ class CorrectionDesk:
         key = correction.key
         agreement = self.registry.agreement(key.agreement_id)
         overview = read_overview(agreement, head, (), self.registry, self.ledger, self.clock)
-        for dimension in overview.dimensions:
-            if dimension.code == key.dimension:
-                found = due_corrections(overview, dimension).get(key.period)
-                return found.quantity if found is not None else ZERO
-        return ZERO
+        found = due_corrections(overview, key.dimension).get(key.period)
+        return found.quantity if found is not None else ZERO
 
     def _name_of(self, caller: Caller) -> str:
         try:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from meterbridge.application.billing_terms import agreement_terms
 from meterbridge.application.correction_ledger import CorrectionLedger
 from meterbridge.application.ports import Clock, Registry
 from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.corrections import Correction, CorrectionState
 from meterbridge.domain.errors import StaleVersionError
 from meterbridge.domain.ledger_head import LedgerHead
-from meterbridge.domain.offerings import Dimension
-from meterbridge.domain.over_reported import Overview, draft_corrections, is_over_reported
-from meterbridge.domain.plan_pricing import plan_terms, reported_dimensions
+from meterbridge.domain.over_reported import (
+    Overview,
+    ReportedFrom,
+    draft_corrections,
+    is_over_reported,
+)
+from meterbridge.domain.plan_pricing import reported_dimensions
 from meterbridge.domain.policy import LONGEST_LATENESS, reporting_policy
 
 
@@ -72,7 +77,7 @@ def read_overview(
     start = min(over).start - LONGEST_LATENESS if over else None
     return Overview(
         agreement=agreement,
-        dimensions=_reported(agreement, registry),
+        reported=_reported(agreement, registry),
         head=head,
         records=ledger.records(agreement.id, start=start) if over else (),
         corrections=corrections,
@@ -81,8 +86,9 @@ def read_overview(
     )
 
 
-def _reported(agreement: Agreement, registry: Registry) -> tuple[Dimension, ...]:
-    """What the agreement's plan reports, at the prices the buyer is charged."""
-    offering = registry.offering(agreement.offering_id, agreement.offering_version)
-    plan = offering.plan(agreement.plan_code)
-    return reported_dimensions(plan_terms(plan, offering.currency), agreement.channel)
+def _reported(agreement: Agreement, registry: Registry) -> list[ReportedFrom]:
+    siblings = registry.agreements_of(agreement.product_id, agreement.customer_id)
+    return [
+        ReportedFrom(version.starts_at, reported_dimensions(version.plan, agreement.channel))
+        for version in agreement_terms(agreement, registry, siblings).versions
+    ]

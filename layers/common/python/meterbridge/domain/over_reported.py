@@ -28,10 +28,19 @@ SYSTEM = Actor()
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedFrom:
+    """What an agreement reports, at the prices its buyer is charged, from a moment on."""
+
+    starts_at: datetime
+    dimensions: Sequence[Dimension]
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """What drafting looks at.
 
     Attributes:
+        reported: by version of its terms, in the order of time; at least one.
         head: the newest settlement.
         records: all that may hold a quantity of a period that `head` tells a position of.
         corrections: all of the agreement.
@@ -39,12 +48,21 @@ class Overview:
     """
 
     agreement: Agreement
-    dimensions: Sequence[Dimension]
+    reported: Sequence[ReportedFrom]
     head: LedgerHead
     records: Sequence[MeteringRecord]
     corrections: Sequence[Correction]
     policy: MarketplacePolicy | None
     now: datetime
+
+    def dimension(self, code: str, period: BillingPeriod) -> Dimension | None:
+        """As it is priced at a period's end, or when it was introduced later; None if it is unknown."""
+        found = None
+        for version in self.reported:
+            for dimension in version.dimensions:
+                if dimension.code == code and (found is None or version.starts_at < period.end):
+                    found = dimension
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +93,13 @@ def is_booked(record: MeteringRecord) -> bool:
     return record.state is RecordState.ACCEPTED
 
 
-def due_corrections(
-    given: Overview, dimension: Dimension
-) -> dict[BillingPeriod, CorrectionFigures]:
+def due_corrections(given: Overview, code: str) -> dict[BillingPeriod, CorrectionFigures]:
     """What is to be given back of a dimension, by period, besides the corrections in force.
 
     Only what was surely accepted counts, and only for a period whose usage is final or once the
     agreement is over. What any other period owes makes up for it, oldest period first.
     """
-    head, code = given.head, dimension.code
+    head = given.head
     own = [record for record in given.records if record.key.dimension == code]
     over: dict[BillingPeriod, CorrectionFigures] = {}
     owed = []
@@ -113,16 +129,22 @@ def draft_corrections(given: Overview) -> Iterator[CorrectionWrite]:
 
     A correction that a person decided against is not drafted again unless more is over-reported.
     """
-    for dimension in given.dimensions:
-        due = due_corrections(given, dimension)
-        known: dict[BillingPeriod, list[Correction]] = {}
-        for each in sorted(given.corrections, key=lambda correction: correction.key):
-            if each.key.dimension == dimension.code:
-                known.setdefault(each.key.period, []).append(each)
-        for period in sorted({*due, *known}):
-            write = _write(given, dimension, period, due.get(period), known.get(period, []))
-            if write is not None:
-                yield write
+    known: dict[tuple[str, BillingPeriod], list[Correction]] = {}
+    for each in sorted(given.corrections, key=lambda correction: correction.key):
+        known.setdefault((each.key.dimension, each.key.period), []).append(each)
+    due = {
+        (code, period): figures
+        for code in given.head.positions
+        for period, figures in due_corrections(given, code).items()
+    }
+    for code, period in sorted({*due, *known}):
+        dimension = given.dimension(code, period)
+        if dimension is None:
+            continue
+        of_period = known.get((code, period), [])
+        write = _write(given, dimension, period, due.get((code, period)), of_period)
+        if write is not None:
+            yield write
 
 
 def _write(
