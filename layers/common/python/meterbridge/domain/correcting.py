@@ -126,15 +126,24 @@ def submitting(
     return CorrectionWrite(correction, after)
 
 
-def unsent(correction: Correction, *, at: datetime, reason: str) -> CorrectionWrite:
-    """The only send surely did not reach the marketplace: as if it had not begun."""
+def unsent(correction: Correction, *, reason: str) -> CorrectionWrite:
+    """The last send surely did not reach the marketplace: as if it had not begun.
+
+    Only the very first can be taken back; later ones leave the doubt of the earlier.
+    """
     _require(correction, CorrectionState.SUBMITTED)
     if correction.attempts != 1:
         return noted(correction, reason)
-    after = _changed(correction, CorrectionState.APPROVED, at, SYSTEM, reason)
-    return CorrectionWrite(
-        correction, replace(after, request={}, attempts=0, first_sent_at=None, note=reason)
+    after = replace(
+        correction,
+        state=CorrectionState.APPROVED,
+        history=correction.history[:-1],
+        request={},
+        attempts=0,
+        first_sent_at=None,
+        note=reason,
     )
+    return _quietly(correction, after)
 
 
 def received(correction: Correction, reference: str) -> CorrectionWrite:
