@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 from manage.agreed import add_agreed
 from manage.agreements import add_agreements
 from manage.corrections import add_corrections
+from manage.customer_parents import add_customer_parents
 from manage.customers import add_customers
 from manage.decisions import add_decisions
 from manage.events import add_events
@@ -33,6 +34,8 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_products(app, services, idempotency)
     add_meters(app, services, idempotency)
     add_offerings(app, services, idempotency)
+    # Before the customers: whatever follows theirs in a path is taken for a part of an id.
+    add_customer_parents(app, services)
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
     add_agreed(app, services, idempotency)
