@@ -9,17 +9,21 @@ from aws_lambda_powertools import Logger
 
 from builders import GRACE, LICENSE_ARN, NOON
 from fakes.clock import FakeClock
+from fakes.invoice_store import FakeInvoiceStore
 from fakes.ledger import FakeLedger
 from fakes.registry import FakeRegistry
 from fakes.settle_queue import FakeSettleQueue
 from fakes.usage_log import FakeUsageLog
 from fakes.usage_store import FakeUsageStore
 from http_api import Client
+from invoicing_setup import SELLER
 from manage.app import build_app
 from manage.resolver import Resolver
 from manage.services import Services
+from meterbridge.application.invoice_ports import InvoiceAdmin
 from meterbridge.application.ledger_admin import LedgerAdmin
 from meterbridge.application.registry_admin import RegistryAdmin
+from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.lambda_runtime.observability import make_logger
 
 PRODUCT = {"id": "prd_llm", "name": "LLM", "listings": {"aws": "prodcode123"}}
@@ -72,6 +76,7 @@ def make_api(
     registry: RegistryAdmin | None = None,
     logger: Logger | None = None,
     ledger: LedgerAdmin | None = None,
+    invoices: InvoiceAdmin | None = None,
 ) -> Api:
     """An API over an empty registry and ledger, or over these."""
     clock, queue = FakeClock(NOON), FakeSettleQueue()
@@ -84,6 +89,9 @@ def make_api(
         queue=queue,
         clock=clock,
         grace=GRACE,
+        invoices=invoices or FakeInvoiceStore(shelves),
+        invoicing=InvoicingRules(SELLER),
+        archive_bucket="archive-bucket",
     )
     app = build_app(services, logger or make_logger())
     return Api(app, services, services.registry, clock, queue)

@@ -12,6 +12,7 @@ from manage.customers import add_customers
 from manage.decisions import add_decisions
 from manage.events import add_events
 from manage.idempotency import Idempotency
+from manage.invoices import add_invoices
 from manage.keys import add_keys
 from manage.meters import add_meters
 from manage.offerings import add_offerings
@@ -48,5 +49,6 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
     add_corrections(app, services, idempotency)
+    add_invoices(app, services, idempotency)
     add_openapi(app)
     return app

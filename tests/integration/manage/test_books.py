@@ -11,11 +11,13 @@ import pytest
 
 from api_setup import Api
 from builders import GRACE, at
+from fakes.invoice_store import FakeInvoiceStore
 from http_api import Client, http_event
 from manage import answers
 from manage.app import build_app
 from manage.services import Services
 from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.domain.usage_log import pack_events
 from meterbridge.lambda_runtime.observability import make_logger
 from world import World
@@ -69,6 +71,8 @@ def call(world: World) -> Client:
         queue=world.queue,
         clock=world.clock,
         grace=GRACE,
+        invoices=FakeInvoiceStore(),
+        invoicing=InvoicingRules(),
     )
     app = build_app(services, make_logger())
     return Api(app, services, services.registry, world.clock, world.queue).client(scopes="read")

@@ -156,13 +156,13 @@ def _within_overrides(pointer: str, plan: PlanTerms, overrides: Overrides) -> st
     _, part, *rest = pointer.split("/")
     if part == "spend_cap" and overrides.spend_cap is not None:
         return pointer
-    if part == "discounts" and int(rest[0]) >= len(plan.discounts):
+    if part == "discounts" and rest and int(rest[0]) >= len(plan.discounts):
         return "/".join(("/discounts", str(int(rest[0]) - len(plan.discounts)), *rest[1:]))
-    if part == "dimensions":
+    if part == "dimensions" and rest:
         code = plan.dimensions[int(rest[0])].code
         for number, override in enumerate(overrides.dimensions):
             if override.code == code:
-                if rest[1] == "entitlement":
+                if rest[1:2] == ["entitlement"]:
                     return f"/dimensions/{number}/included"
                 return "/".join(("/dimensions", str(number), *rest[1:]))
     return ""

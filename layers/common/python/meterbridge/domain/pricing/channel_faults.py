@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from meterbridge.domain.channels import Channel
+from meterbridge.domain.channels import REPORTED_CHANNELS, Channel
 from meterbridge.domain.money import Rounding, to_increment
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.channel_reporting import (
@@ -65,11 +65,15 @@ def channel_faults(plan: PlanTerms) -> Iterator[Fault]:
         yield from code_faults(f"{at}/billed_apart", reporting.billed_apart, plan.codes())
         for place, dimension in enumerate(reporting.dimensions):
             yield from _dimension_faults(f"{at}/dimensions/{place}", plan, dimension)
+            if reporting.channel in REPORTED_CHANNELS:
+                yield from _lowered_faults(f"{at}/dimensions/{place}", plan, dimension)
         yield from _coverage_faults(at, plan, reporting)
 
 
 def grant_faults(plan: PlanTerms, channel: Channel, grants: Sequence[Grant]) -> Iterator[Fault]:
     """Grants that would pay for what the channel charges by a price of its own."""
+    if channel not in REPORTED_CHANNELS:
+        return
     sources = [
         source
         for reporting in plan.reporting
@@ -135,7 +139,7 @@ def _dimension_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) ->
             continue
         yield from _source_faults(pointer, source, prices[source.code], native=native)
         if native:
-            yield from _native_faults(pointer, plan, source, prices[source.code])
+            yield from _native_faults(pointer, source, prices[source.code])
     found = {unit_price(prices[e.code], e) for e in dimension.sources if e.code in prices}
     if native and len(found - {None}) > 1:
         yield Fault(f"{at}/sources", "several_prices", "a native dimension has one unit price")
@@ -152,10 +156,23 @@ def _source_faults(at: str, source: Source, price: PriceModel, *, native: bool) 
         yield Fault(f"{at}/group", "unknown_group", "no price names this group")
 
 
-def _native_faults(at: str, plan: PlanTerms, source: Source, price: PriceModel) -> Iterator[Fault]:
+def _native_faults(at: str, source: Source, price: PriceModel) -> Iterator[Fault]:
     """Why a marketplace's own unit price cannot come to the charge of a source."""
     if unit_price(price, source) is None:
         yield Fault(at, "not_native", "only one price per unit can be the marketplace's own")
+
+
+def _lowered_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) -> Iterator[Fault]:
+    """What lowers the charge of a source below the price that a marketplace lists."""
+    if dimension.mode is not ReportingMode.NATIVE:
+        return
+    prices = {each.code for each in plan.dimensions}
+    for number, source in enumerate(dimension.sources):
+        if source.code in prices:
+            yield from _lowering_faults(f"{at}/sources/{number}", plan, source)
+
+
+def _lowering_faults(at: str, plan: PlanTerms, source: Source) -> Iterator[Fault]:
     lowering = [
         *(f"/discounts/{n}" for n, e in enumerate(plan.discounts) if _touches(e.codes, source)),
         *(f"/credits/{n}" for n, e in enumerate(plan.credits) if _touches(e.codes, source)),
