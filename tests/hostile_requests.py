@@ -56,6 +56,7 @@ AZURE_LISTING = {
     "preview_submission_id": "submission/1/2",
 }
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
+_CORRECTION = "/v1/corrections/agr_1.2026-10.1.tokens"
 _BY_MODEL = {
     "model": "dimensional",
     "prices": [{"group": ["small"], "model": {"model": "package", "size": "10", "price": "1"}}],
@@ -183,21 +184,20 @@ _BODIES: dict[str, list[Any]] = {
         ]
         for hour in ("08", "09")
     },
+    f"{_CORRECTION}/approve": [
+        {"reason": "x", "quantity": "5"},
+        {"reason": "x", "quantity": "5", "marketplace_agreement_id": "a", "invoice_id": "i"},
+    ],
+    f"{_CORRECTION}/withdraw": [{"reason": "x"}],
+    f"{_CORRECTION}/complete": [{"reason": "x", "reference": "ba-1"}],
     "/v1/api-keys": [KEY, {"name": "x", "scopes": ["admin"], "products": None}],
     "/v1/api-keys/key_1": [{"name": "x"}],
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
 _POSTED = (
-    "ions",
-    "settle",
-    "/grants",
-    "/seats",
-    "/plan-changes",
-    "/preview",
-    "/replay",
-    "/apply",
-    "/confirm",
+    *("ions", "settle", "/grants", "/seats", "/plan-changes", "/preview", "/replay"),
+    *("/apply", "/confirm", "/approve", "/withdraw", "/complete"),
 )
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
@@ -223,6 +223,9 @@ _READABLE = [
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
+    "/v1/agreements/agr_1/corrections",
+    "/v1/corrections",
+    _CORRECTION,
     "/v1/agreements/agr_terms/wallet",
     "/v1/agreements/agr_terms/thresholds",
     "/v1/agreements/agr_terms/statement",
@@ -249,6 +252,7 @@ _PARAMETERS = {
         "cmVmdXNlZCNhZ3JfMSMyMDI2LTExLTI0VDA4I3Rva2Vucw",
         "WyJhY21lIiwxXQ",
         "WyJcdWQ4MDAiLG51bGxd",
+        "YWdyXzEuMjAyNi0xMC4xLnRva2Vucw",
     ],
     "limit": ["1", "100"],
     "product_id": ["prd_llm"],
@@ -260,6 +264,7 @@ _PARAMETERS = {
     "version": ["1"],
     "plan_code": ["std"],
     "channel": ["aws", "manual"],
+    "state": ["drafted", "approved"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],
