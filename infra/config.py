@@ -86,6 +86,8 @@ class DeploymentConfig:
             key. Without either nothing is reported to Google Cloud Marketplace.
         gcp_user_labels: ``agreement`` puts the agreement's id on every report, which shows in the
             buyer's own cost table.
+        publishing: whether the management API may change listings at AWS and, with an app there,
+            at Microsoft; without it plans are compiled and checked only.
         reporting_mode: ``dry-run`` builds and logs submissions but sends none.
         seller_name: who invoices; without it no invoice becomes final.
         seller_address: as it is printed, its lines set apart by ``|``.
@@ -112,6 +114,7 @@ class DeploymentConfig:
     gcp_service_account: str | None
     gcp_secret_arn: str | None
     gcp_user_labels: UserLabels
+    publishing: bool
     reporting_mode: ReportingMode
     seller_name: str | None
     seller_address: str | None
@@ -168,6 +171,7 @@ class DeploymentConfig:
             ),
             gcp_secret_arn=parser.text("gcp_secret_arn", _SECRET_ARN, "a secret's ARN"),
             gcp_user_labels=parser.choice("gcp_user_labels", UserLabels, UserLabels.NONE),
+            publishing=parser.flag("publishing"),
             reporting_mode=parser.choice("reporting_mode", ReportingMode, ReportingMode.LIVE),
             seller_name=parser.text("seller_name", _PRINTED, "a name"),
             seller_address=parser.text("seller_address", _PRINTED, "an address, lines set by |"),
@@ -226,6 +230,15 @@ class _Parser:
                 return number
         self.faults.append(f"{key} must be a whole number from {low} to {high}, not {value!r}")
         return default
+
+    def flag(self, key: str) -> bool:
+        value = self._context.get(key)
+        if value in (None, "", False, "false"):
+            return False
+        if value in (True, "true"):
+            return True
+        self.faults.append(f"{key} must be true or false, not {value!r}")
+        return False
 
     def choice(self, key: str, kind: type[_Choice], default: _Choice) -> _Choice:
         value = self._context.get(key)

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.api import Api
 from infra.invoicing import invoicing_settings
+from infra.publishing import let_publish, publishing_settings
 from infra.queues import ServiceQueue
 from infra.service_function import Platform, ServiceFunction
 from infra.storage import (
@@ -58,6 +59,7 @@ class Management(Construct):
                 "INVOICES_TABLE": storage.invoices.table_name,
                 "ARCHIVE_BUCKET": archive_bucket_name,
                 "GRACE_MINUTES": str(platform.config.grace_minutes),
+                **publishing_settings(platform.config),
                 **invoicing_settings(platform.config),
             },
             layers=[platform.layers.documents],
@@ -68,4 +70,5 @@ class Management(Construct):
         storage.usage_log.allow(self.function, *READ_LOG)
         storage.invoices.allow(self.function, *CREDIT_INVOICES)
         settle_queue.allow_sending(self.function)
+        let_publish(self.function, platform.config)
         api.route("ANY", "/v1/{proxy+}", self.function)

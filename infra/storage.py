@@ -25,7 +25,7 @@ READ_REGISTRY = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 SUSPEND_IN_REGISTRY = (*READ_REGISTRY, "dynamodb:UpdateItem")
 READ_INVOICES = ("dynamodb:GetItem", "dynamodb:Query")
 CREDIT_INVOICES = (*READ_INVOICES, "dynamodb:PutItem")
-ISSUE_INVOICES = (*CREDIT_INVOICES, "dynamodb:BatchGetItem", "dynamodb:DeleteItem")
+ISSUE_INVOICES = (*CREDIT_INVOICES, "dynamodb:BatchGetItem")
 WRITE_REGISTRY = (
     *READ_REGISTRY,
     "dynamodb:PutItem",

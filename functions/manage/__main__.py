@@ -11,6 +11,7 @@ from typing import Any
 from manage.app import build_app
 from manage.openapi import document
 from manage.services import Services
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.lambda_runtime.observability import make_logger
 
@@ -28,6 +29,7 @@ def description() -> str:
         grace=timedelta(0),
         invoices=nothing,
         invoicing=InvoicingRules(),
+        publishing=Publishing(nothing, {}, {}),
     )
     return json.dumps(document(build_app(services, make_logger())), indent=2) + "\n"
 

@@ -17,7 +17,10 @@ from manage.keys import add_keys
 from manage.meters import add_meters
 from manage.offerings import add_offerings
 from manage.openapi import add_openapi
+from manage.parity import add_parity
 from manage.products import add_products
+from manage.publications import add_publications
+from manage.replays import add_replays
 from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services
@@ -35,6 +38,8 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_products(app, services, idempotency)
     add_meters(app, services, idempotency)
     add_offerings(app, services, idempotency)
+    add_parity(app, services)
+    add_replays(app, services)
     # Before the customers: whatever follows theirs in a path is taken for a part of an id.
     add_customer_parents(app, services)
     add_customers(app, services, idempotency)
@@ -48,6 +53,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_statements(app, services)
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
+    add_publications(app, services, idempotency)
     add_corrections(app, services, idempotency)
     add_invoices(app, services, idempotency)
     add_openapi(app)

@@ -40,6 +40,7 @@ from meterbridge.domain.invoicing.billing_documents import (
 
 TAGS = ["Invoices"]
 _PAGE = 100
+_FINAL = frozenset({"inv", "crn"})
 DocumentPath = Annotated[str, Path(max_length=160)]
 LinePath = Annotated[int, Path(ge=1, le=5000)]
 IssuedQuery = MomentQuery | None
@@ -82,7 +83,8 @@ def add_invoices(app: Resolver, services: Services, idempotency: Idempotency) ->
         agreement_id: IdPath, cursor: Cursor = "", limit: Limit = 50
     ) -> AgreementInvoiceList:
         agreement = visible_agreement(agreement_id, caller=app.caller, registry=registry).value
-        if cursor and agreement_of(cursor)[0] != agreement_id:
+        kind, _, _ = cursor.partition("_")
+        if cursor and (kind not in _FINAL or agreement_of(cursor)[0] != agreement_id):
             raise _invalid_cursor()
         found = invoices.of_agreement(agreement_id, cursor, limit + 1)
         drafts = [] if cursor else list(drafts_of(agreement, sources, services.clock.now()))

@@ -16,6 +16,10 @@ from meterbridge.domain.meters import Aggregation, Meter
 from meterbridge.domain.money import plain
 from meterbridge.domain.pricing.plan_terms import PricedDimension
 
+MAX_HOURS_SHOWN = 2_000
+MAX_RECORDS_SHOWN = 1_000
+"""What an answer has room for; a line of everything can have hours and records of many dimensions."""
+
 
 class HourShareView(BaseModel):
     """What one hour put into the line."""
@@ -120,12 +124,16 @@ class LineExplanationView(BaseModel):
     )
     price: PriceView | None
     meters: list[MeterUsedView]
-    hours: list[HourShareView]
+    hours: list[HourShareView] = Field(description="At most 2,000, ascending")
+    hour_count: int = Field(description="How many there are")
     amount_now: str = Field(description="What the hours come to by what is known now")
     changed: str = Field(
         description="amount_now less the line's amount: late usage, which a later document has"
     )
-    records: list[RecordView] = Field(description="What was reported of those hours")
+    records: list[RecordView] = Field(
+        description="What was reported of those hours; at most 1,000, and all in …/records"
+    )
+    record_count: int = Field(description="How many there are")
     events: list[ExplainedEventView] = Field(
         description="A page; may be short, even empty, though next_cursor goes on"
     )
@@ -142,10 +150,12 @@ class LineExplanationView(BaseModel):
             credited_line=None if credited is None else InvoiceLineView.of(credited),
             price=None if found.dimension is None else PriceView.of(found.dimension),
             meters=[MeterUsedView.of(meter) for meter in found.meters],
-            hours=[HourShareView.of(share) for share in found.shares],
+            hours=[HourShareView.of(share) for share in found.shares[:MAX_HOURS_SHOWN]],
+            hour_count=len(found.shares),
             amount_now=plain(found.amount_now),
             changed=plain(found.changed),
-            records=[RecordView.of(record) for record in found.records],
+            records=[RecordView.of(record) for record in found.records[:MAX_RECORDS_SHOWN]],
+            record_count=len(found.records),
             events=[ExplainedEventView.of(event) for event in found.events],
             events_kept=_kept(found, bucket),
             next_cursor=found.next_cursor or None,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from meterbridge.application.invoice_ports import InvoiceAdmin
 from meterbridge.application.ledger_admin import LedgerAdmin
 from meterbridge.application.ports import Clock, SettleQueue, UsageLog, UsageStore
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.api_keys import Caller
 from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
@@ -30,6 +31,7 @@ class Services:
     queue: SettleQueue
     clock: Clock
     grace: timedelta
+    publishing: Publishing
     invoices: InvoiceAdmin
     invoicing: InvoicingRules
     archive_bucket: str = ""

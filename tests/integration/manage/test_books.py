@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_setup import Api
+from api_setup import Api, not_publishing
 from builders import GRACE, at
 from fakes.invoice_store import FakeInvoiceStore
 from http_api import Client, http_event
@@ -71,6 +71,7 @@ def call(world: World) -> Client:
         queue=world.queue,
         clock=world.clock,
         grace=GRACE,
+        publishing=not_publishing(),
         invoices=FakeInvoiceStore(),
         invoicing=InvoicingRules(),
     )

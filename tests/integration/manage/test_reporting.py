@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api_setup import Api
+from api_setup import Api, not_publishing
 from builders import GRACE, LICENSE_ARN, at
 from deadline_setup import Watched
 from fakes.invoice_store import FakeInvoiceStore
@@ -51,6 +51,7 @@ def client(stored: Watched, **changes: Any) -> Client:
         queue=FakeSettleQueue(),
         clock=stored.clock,
         grace=GRACE,
+        publishing=not_publishing(),
         invoices=FakeInvoiceStore(),
         invoicing=InvoicingRules(),
     )

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from builders import at
 from invoicing_setup import DELAY, Invoicing, net_before, rated, rich_plan
+from invoicing_strategies import Arrival, deals, known
 from meterbridge.domain.invoicing.billing_documents import DocumentKind, DocumentReference
 from meterbridge.domain.invoicing.invoice_lines import LineKind
 from meterbridge.domain.invoicing.invoice_periods import is_over
 from meterbridge.domain.money import exact_sum
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
 from meterbridge.domain.pricing.models import PerUnit
-from meterbridge.domain.pricing.rated import MeteredHour
 from meterbridge.domain.pricing.tiers import Tier, Volume
 from pricing_setup import plan, priced, terms, used
-from pricing_strategies import HOURS, agreements, usage
 
 D = Decimal
-LATEST = timedelta(days=35)
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """Usage of an hour, and when it became known."""
-
-    metered: MeteredHour
-    known_at: datetime
-
-
-@st.composite
-def arrivals(draw: st.DrawFn, given_terms: AgreementTerms) -> list[Arrival]:
-    start = given_terms.span.first_hour
-    through = start + timedelta(hours=HOURS)
-    return [
-        Arrival(metered, metered.hour + timedelta(hours=draw(st.integers(1, 35 * 24 - 1))))
-        for metered in draw(usage(given_terms, through, signed=True))
-    ]
-
-
-@st.composite
-def deals(draw: st.DrawFn) -> tuple[AgreementTerms, list[Arrival]]:
-    found = draw(agreements())
-    return found, draw(arrivals(found))
-
-
-def known(given_arrivals: list[Arrival], moment: datetime) -> list[MeteredHour]:
-    return [each.metered for each in given_arrivals if each.known_at < moment]
 
 
 @given(deals())

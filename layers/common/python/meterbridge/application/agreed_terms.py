@@ -144,14 +144,14 @@ def _terms_of(
     changed = overridden(plan, stage.overrides)
     known = set(validate(plan))
     faults += [
-        replace(each, pointer=at + _within_overrides(each.pointer, plan, stage.overrides))
+        replace(each, pointer=at + within_overrides(each.pointer, plan, stage.overrides))
         for each in validate(changed)
         if each not in known
     ]
     return changed, faults
 
 
-def _within_overrides(pointer: str, plan: PlanTerms, overrides: Overrides) -> str:
+def within_overrides(pointer: str, plan: PlanTerms, overrides: Overrides) -> str:
     """Where in the overrides a fault of the overridden plan comes from; "" is all of them."""
     _, part, *rest = pointer.split("/")
     if part == "spend_cap" and overrides.spend_cap is not None:

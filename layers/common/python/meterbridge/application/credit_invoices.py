@@ -47,20 +47,20 @@ def credit_invoice(
         raise StateError(f"{invoice.id} is a draft: nothing was invoiced yet")
     if invoice.kind is not DocumentKind.INVOICE:
         raise StateError(f"{invoice.number} is a credit note")
-    document = credit_note(
-        invoice,
-        given,
-        document_id=credit_note_id(invoice.subject.agreement_id, now, token),
-        reason=reason,
-        issued_by=issued_by,
-        at=now,
-    )
     for _ in range(_ATTEMPTS):
         credited = invoices.credited(invoice.id)
         faults = Faults()
         for fault in credit_faults(invoice, given, credited):
             faults.add(fault.code, fault.detail, fault.pointer)
         faults.refuse_any()
+        document = credit_note(
+            invoice,
+            given,
+            document_id=credit_note_id(invoice.subject.agreement_id, now, token),
+            reason=reason,
+            issued_by=issued_by,
+            at=now,
+        )
         account = invoices.account(invoice.subject.agreement_id)
         if account is not None and account.period(invoice.period_key) is not None:
             account = account.with_goodwill(invoice.period_key, -document.total)

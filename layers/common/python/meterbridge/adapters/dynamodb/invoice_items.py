@@ -7,7 +7,7 @@
     agreement#<id>      credited#<own>#<kind>       CreditedLines; version
     series#<prefix>     counter                     last number given; version is that number
     number#<number>     number                      id of the document
-    issuing             failure#<agreement>         IssuingFailure
+    issuing             failure#<agreement>         IssuingFailure; none once it is over
     issuing             run                         IssuingRun
 
 `own` and `kind` come from the document's id: kind_agreement_own. Bodies are JSON with decimals as text,
@@ -45,7 +45,7 @@ PART_BYTES = 300_000
 
 MAX_BYTES = 3_000_000
 """Compressed documents of one transaction, which takes 4 MB and 100 items. A document of 5,000 lines,
-the most that one may have, takes some 200,000."""
+the most that one may have, took 65,000."""
 
 
 class Listed(GlobalSecondaryIndex["InvoiceItem"]):  # type: ignore[no-untyped-call]

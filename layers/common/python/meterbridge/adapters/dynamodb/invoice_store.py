@@ -131,16 +131,16 @@ class InvoiceStore:
         """See InvoiceStore."""
         item = self._find(items.ISSUING, items.FAILURES + agreement_id)
         failure = IssuingFailure(agreement_id, period_key, reason, at, at, 1)
-        if item is not None:
+        if item is not None and item.body:
             before = from_body(item.body, IssuingFailure)
             failure = replace(failure, since=before.since, attempts=before.attempts + 1)
         with store_errors(f"failure of {agreement_id}"):
             self._items(items.ISSUING, items.FAILURES + agreement_id, body=to_body(failure)).save()
 
     def clear_failure(self, agreement_id: str) -> None:
-        """See InvoiceStore."""
+        """See InvoiceStore. What is over stays as an item without body: nothing here is deleted."""
         with store_errors(f"failure of {agreement_id}"):
-            self._items(items.ISSUING, items.FAILURES + agreement_id).delete()
+            self._items(items.ISSUING, items.FAILURES + agreement_id).save()
 
     def failures(self, among: Collection[str] | None = None) -> list[IssuingFailure]:
         """See InvoiceStore."""
@@ -148,7 +148,7 @@ class InvoiceStore:
             found = self._items.query(
                 items.ISSUING, InvoiceItem.sk.startswith(items.FAILURES), consistent_read=True
             )
-            failures = [from_body(item.body, IssuingFailure) for item in found]
+            failures = [from_body(item.body, IssuingFailure) for item in found if item.body]
         return [each for each in failures if among is None or each.agreement_id in among]
 
     def run(self) -> IssuingRun | None:
