@@ -159,6 +159,10 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/publications/pub_gcp/confirm": [{"note": "x"}],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
+    "/v1/customers/free/parent": [
+        {"parent_id": "acme", "billing": "aggregated", "since": "2026-11-24T12:00:00Z"},
+        {"parent_id": "acme"},
+    ],
     "/v1/agreements": [
         AGREEMENT,
         {**AGREEMENT, "channel": "manual", "aws": None},
@@ -202,12 +206,14 @@ _POSTED = (
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
-    "PUT": ["/v1/settings/usage-log"],
+    "PUT": ["/v1/settings/usage-log", "/v1/customers/free/parent"],
 }
 _DELETABLE = [
     "/v1/products/prd_free",
     "/v1/meters/mtr_free",
     "/v1/customers/free",
+    "/v1/customers/free/parent",
+    "/v1/customers/acme/children",
     "/v1/offerings/off_free",
     "/v1/agreements/agr_free",
     "/v1/agreements/agr_terms/plan-changes/2026-12-01T00:00:00Z",
@@ -265,6 +271,7 @@ _PARAMETERS = {
     "plan_code": ["std"],
     "channel": ["aws", "manual"],
     "state": ["drafted", "approved"],
+    "until": ["2026-11-24T13:00:00Z"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],

@@ -227,10 +227,14 @@ def test_the_last_usage_of_a_child_is_flushed_with_the_parents_agreement() -> No
     world.real_registry.save_agreement(
         replace(known, ends_at=at("2026-11-24T10:40:00"), version=known.version + 1)
     )
+    world.clock.set(at("2026-11-24T10:52"))
     family.use("eu", 3, "2026-11-24T10:30")
+    world.aggregate()
+    world.clock.set(at("2026-11-24T10:54"))
+    family.use("eu", 1, "2026-11-24T10:35")
     world.clock.set(at("2026-11-24T10:56"))
     world.cycle()
-    assert family.billed() == {at("2026-11-24T10"): 3}
+    assert family.billed() == {at("2026-11-24T10"): 4}, "what the stream has not folded yet, too"
     assert family.unbilled("eu") == []
 
 
