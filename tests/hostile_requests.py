@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
+from agreed_setup import DEAL, GRANT, MOVE, OFF, SEATS
 from api_setup import AGREEMENT, CUSTOMER, KEY, METER, OFFERING, PRODUCT
 from http_api import http_event
+from offering_terms import NATIVE_TERMS, TERMS
 
 EVENT = {
     "specversion": "1.0",
@@ -25,6 +27,47 @@ EVENT = {
     "data": {"tokens": 17, "model": "small"},
 }
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
+_BY_MODEL = {
+    "model": "dimensional",
+    "prices": [{"group": ["small"], "model": {"model": "package", "size": "10", "price": "1"}}],
+    "default": {"model": "volume", "tiers": [{"up_to": "5", "unit_price": "1"}, {"unit_price": 1}]},
+}
+_WITH_TERMS: dict[str, Any] = {
+    "product_id": "prd_llm",
+    "name": "Terms",
+    "plans": [
+        {"code": "native", "terms": NATIVE_TERMS},
+        {
+            "code": "all",
+            "terms": {
+                "cycle": "anniversary",
+                "dimensions": [
+                    {**TERMS["dimensions"][0], "increment": {"size": "10"}},
+                    {"code": "small", "meter_id": "mtr_tokens", "price": _BY_MODEL},
+                ],
+                "fees": [
+                    {"kind": "subscription", "code": "base", "price": "49"},
+                    {"kind": "seats", "code": "seats", "price": "9"},
+                    {"kind": "one_off", "code": "setup", "price": "5"},
+                ],
+                "trial": {"kind": "quantity", "quantities": {"tokens": "5"}, "days": 14},
+                "discounts": [{**OFF, "codes": ["tokens"]}],
+                "minimum": {"amount": "50"},
+                "commitment": {"amount": "900", "cycles": None},
+                "credits": [{"id": "gift", "amount": "5", "lasts_cycles": 1, "rollover": {}}],
+                "top_up": {"amount": "20"},
+                "spend_cap": {"amount": "400"},
+                "reporting": [{"channel": "aws", "dimensions": [], "billed_apart": ["base"]}],
+            },
+        },
+    ],
+}
+_AGREED = {
+    "overrides": {"discounts": [OFF], "dimensions": [{"code": "tokens", "included": "5"}]},
+    "plan_changes": [MOVE],
+    "grants": [GRANT],
+    "seats": [SEATS],
+}
 _BODIES: dict[str, list[Any]] = {
     "/v1/products": [PRODUCT, {"name": "x"}],
     "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
@@ -38,11 +81,22 @@ _BODIES: dict[str, list[Any]] = {
             "archived_at": "2026-11-24T12:00:00Z",
         }
     ],
-    "/v1/offerings": [OFFERING],
-    "/v1/offerings/off_std/versions": [{"name": "2", "plans": OFFERING["plans"]}],
+    "/v1/offerings": [OFFERING, _WITH_TERMS],
+    "/v1/offerings/off_std/versions": [
+        {"name": "2", "plans": OFFERING["plans"]},
+        {"name": "2", "plans": _WITH_TERMS["plans"]},
+    ],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
-    "/v1/agreements": [AGREEMENT, {**AGREEMENT, "channel": "manual", "aws": None}],
+    "/v1/agreements": [
+        AGREEMENT,
+        {**AGREEMENT, "channel": "manual", "aws": None},
+        {**DEAL, **_AGREED, "id": "agr_3", "customer_id": "free"},
+    ],
+    "/v1/agreements/agr_terms": [_AGREED, {"grants": []}],
+    "/v1/agreements/agr_terms/grants": [GRANT, {**GRANT, "id": "g2", "codes": ["tokens"]}],
+    "/v1/agreements/agr_terms/seats": [SEATS],
+    "/v1/agreements/agr_terms/plan-changes": [MOVE, {**MOVE, "overrides": {"discounts": [OFF]}}],
     "/v1/agreements/agr_1": [
         {"state": "suspended", "state_reason": "x", "zero_records": True, "recovery": "never"},
         {"ends_at": "2027-01-01T00:00:00Z", "aws": AGREEMENT["aws"]},
@@ -64,8 +118,9 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
+_POSTED = ("ions", "settle", "/grants", "/seats", "/plan-changes")
 _WITH_BODY = {
-    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(("ions", "settle"))],
+    "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
     "PUT": ["/v1/settings/usage-log"],
 }
@@ -75,6 +130,7 @@ _DELETABLE = [
     "/v1/customers/free",
     "/v1/offerings/off_free",
     "/v1/agreements/agr_free",
+    "/v1/agreements/agr_terms/plan-changes/2026-12-01T00:00:00Z",
     *_WITH_BODY["PATCH"],
 ]
 _READABLE = [
@@ -84,6 +140,9 @@ _READABLE = [
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
+    "/v1/agreements/agr_terms/wallet",
+    "/v1/agreements/agr_terms/thresholds",
+    "/v1/agreements/agr_terms/statement",
     "/v1/records",
     "/v1/events/unmatched",
     "/v1/events/conflicts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -130,6 +131,10 @@ def _agreement(body: NewAgreement, services: Services) -> Agreement:
         gcp=body.gcp and body.gcp.reference(),
         zero_records=body.zero_records,
         recovery=body.recovery,
+        overrides=body.overrides.overrides(),
+        plan_changes=tuple(each.plan_change() for each in body.plan_changes),
+        grants=tuple(each.grant() for each in body.grants),
+        seats=tuple(each.seats_in_force() for each in body.seats),
         created_at=services.clock.now(),
     )
 
@@ -139,4 +144,17 @@ def _changes(body: AgreementPatch) -> dict[str, Any]:
     for buyer in REPORTED_CHANNELS:
         if buyer.value in changes:
             changes[buyer.value] = changes[buyer.value].reference()
-    return changes
+    return {name: _AGREED.get(name, _as_sent)(value) for name, value in changes.items()}
+
+
+def _as_sent(value: Any) -> Any:
+    return value
+
+
+_AGREED: dict[str, Callable[[Any], Any]] = {
+    "overrides": lambda sent: sent.overrides(),
+    "plan_changes": lambda sent: tuple(each.plan_change() for each in sent),
+    "grants": lambda sent: tuple(each.grant() for each in sent),
+    "seats": lambda sent: tuple(each.seats_in_force() for each in sent),
+}
+"""How what is agreed with the buyer becomes the domain's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_lambda_powertools import Logger
 
+from manage.agreed import add_agreed
 from manage.agreements import add_agreements
 from manage.customers import add_customers
 from manage.decisions import add_decisions
@@ -20,6 +21,7 @@ from manage.services import Services
 from manage.settings import add_settings
 from manage.statements import add_statements
 from manage.usage import add_usage
+from manage.wallet import add_wallet
 
 
 def build_app(services: Services, logger: Logger) -> Resolver:
@@ -32,6 +34,8 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_offerings(app, services, idempotency)
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
+    add_agreed(app, services, idempotency)
+    add_wallet(app, services)
     add_keys(app, services, idempotency)
     add_settings(app, services)
     add_events(app, services)

@@ -13,9 +13,18 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
+from meterbridge.domain.money import plain
 from meterbridge.domain.windows import hour_of
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -128,9 +137,30 @@ CustomerId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """Name on a marketplace; case-sensitive."""
 
-Amount = Annotated[Decimal, BeforeValidator(_decimal), WithJsonSchema(_NUMBER_SCHEMA)]
+_AS_TEXT = PlainSerializer(plain, return_type=str)
+
+GroupValues = Annotated[
+    list[Annotated[str, Field(max_length=256)]],
+    Field(
+        max_length=5, description="One value for each name of the meter's group_by, in its order"
+    ),
+]
+
+Group = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=64)],
+        Annotated[str, Field(min_length=1, max_length=256)],
+    ],
+    Field(max_length=5, description="Values of the meter's group_by that it bills; all if empty"),
+]
+
+Amount = Annotated[Decimal, BeforeValidator(_decimal), _AS_TEXT, WithJsonSchema(_NUMBER_SCHEMA)]
 PositiveAmount = Annotated[
-    Decimal, BeforeValidator(_decimal), AfterValidator(_positive), WithJsonSchema(_NUMBER_SCHEMA)
+    Decimal,
+    BeforeValidator(_decimal),
+    AfterValidator(_positive),
+    _AS_TEXT,
+    WithJsonSchema(_NUMBER_SCHEMA),
 ]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
 FullHour = Annotated[
@@ -146,12 +176,26 @@ MomentQuery = Annotated[
     WithJsonSchema(_MOMENT_SCHEMA),
     Query(description="Encode a plus sign as %2B"),
 ]
+FullHourQuery = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    AfterValidator(_full_hour),
+    WithJsonSchema(_HOUR_SCHEMA),
+    Query(),
+]
 HourPath = Annotated[
     datetime,
     BeforeValidator(_moment),
     AfterValidator(_full_hour),
     WithJsonSchema(_HOUR_SCHEMA),
     Path(description="Start of the record's hour, as the record tells it"),
+]
+CycleStartPath = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    AfterValidator(_full_hour),
+    WithJsonSchema(_HOUR_SCHEMA),
+    Path(description="When the plan change starts, as it was sent"),
 ]
 IdPath = Annotated[str, Path(max_length=64)]
 CustomerPath = Annotated[str, Path(min_length=1, max_length=768)]

@@ -13,7 +13,8 @@ from manage.idempotency import Idempotency
 from manage.resolver import Resolver
 from manage.schemas_offerings import NewOffering, NewVersion, OfferingList, OfferingView
 from manage.services import Services, new_id, products_in_view
-from meterbridge.application.manage_catalog import publish_offering, visible_offering
+from meterbridge.application.manage_catalog import visible_offering
+from meterbridge.application.publish_offering import publish_offering
 from meterbridge.application.registry_admin import Versioned
 from meterbridge.domain.errors import InvalidInputError
 from meterbridge.domain.offerings import Offering
@@ -103,13 +104,13 @@ def add_offerings(app: Resolver, services: Services, idempotency: Idempotency) -
         return gone()
 
     def publish(offering: Offering) -> Response[OfferingView]:
-        publish_offering(
+        published = publish_offering(
             offering,
             caller=app.caller,
             registry=registry,
             answering=idempotency.answering(app, OfferingView.of),
         )
-        return entity(OfferingView.of(offering), offering.version, 201)
+        return entity(OfferingView.of(published), published.version, 201)
 
 
 def _view(entry: Versioned[Offering]) -> OfferingView:

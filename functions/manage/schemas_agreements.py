@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from manage.answers import Listing
 from manage.fields import Code, CustomerId, Identifier, Input, Moment, OptionalName, unchanged
+from manage.schemas_agreed import Grant, Overrides, PlanChange, Seats
 from meterbridge.application.registry_admin import Versioned
 from meterbridge.domain.agreements import (
     Agreement,
@@ -22,7 +23,7 @@ from meterbridge.domain.agreements import (
 )
 from meterbridge.domain.offerings import Channel
 
-BillableChannel = Literal[Channel.AWS, Channel.AZURE, Channel.GCP, Channel.MANUAL]
+BillableChannel = Literal[Channel.AWS, Channel.AZURE, Channel.GCP, Channel.STRIPE, Channel.MANUAL]
 _GUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 LicenseArn = Annotated[
     str,
@@ -77,7 +78,9 @@ class NewAgreement(Input):
     id: Identifier | None = Field(None, description="Chosen by you, or made up")
     customer_id: CustomerId
     product_id: Identifier
-    channel: BillableChannel = Field(description="manual is metered and settled, but not reported")
+    channel: BillableChannel = Field(
+        description="stripe and manual are metered, rated and invoiced, but not reported"
+    )
     offering_id: Identifier
     offering_version: StrictInt | None = Field(
         None, ge=1, lt=10**8, description="The newest one if it is left out"
@@ -94,10 +97,19 @@ class NewAgreement(Input):
         RecoveryPolicy.AUTOMATIC,
         description="What happens to usage that the marketplace did not take in time",
     )
+    overrides: Overrides = Field(default_factory=Overrides)
+    plan_changes: list[PlanChange] = Field(
+        default_factory=list, description="Ascending; several make a ramp deal"
+    )
+    grants: list[Grant] = Field(default_factory=list)
+    seats: list[Seats] = Field(default_factory=list, description="Ascending for each seat fee")
 
 
 class AgreementPatch(Input):
-    """JSON merge patch of an agreement. To end it now, send only the state `ended`."""
+    """JSON merge patch of an agreement. To end it now, send only the state `ended`.
+
+    Once it has started, nothing of the lists can change that was agreed for hours before this one.
+    """
 
     state: AgreementState = unchanged()
     state_reason: OptionalName = unchanged()
@@ -108,6 +120,12 @@ class AgreementPatch(Input):
     gcp: GcpBuyer = unchanged()
     zero_records: StrictBool = unchanged()
     recovery: RecoveryPolicy = unchanged()
+    overrides: Overrides = unchanged(
+        description="Only before it starts; later they change with a plan change"
+    )
+    plan_changes: list[PlanChange] = unchanged()
+    grants: list[Grant] = unchanged()
+    seats: list[Seats] = unchanged()
 
 
 class AgreementView(BaseModel):
@@ -132,6 +150,10 @@ class AgreementView(BaseModel):
     gcp: GcpBuyer | None
     zero_records: bool
     recovery: RecoveryPolicy
+    overrides: Overrides
+    plan_changes: list[PlanChange]
+    grants: list[Grant]
+    seats: list[Seats]
     created_at: datetime | None
     version: int
 
@@ -156,6 +178,10 @@ class AgreementView(BaseModel):
             gcp=gcp and GcpBuyer(**asdict(gcp)),
             zero_records=agreement.zero_records,
             recovery=agreement.recovery,
+            overrides=Overrides.of(agreement.overrides),
+            plan_changes=[PlanChange.of(each) for each in agreement.plan_changes],
+            grants=[Grant.of(each) for each in agreement.grants],
+            seats=[Seats.of(each) for each in agreement.seats],
             created_at=agreement.created_at,
             version=agreement.version,
         )

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from manage.answers import Listing
-from manage.fields import Amount, Code, Identifier, Input, Name, OptionalName, PositiveAmount
+from manage.fields import (
+    Amount,
+    Code,
+    Group,
+    Identifier,
+    Input,
+    Name,
+    OptionalName,
+    PositiveAmount,
+)
+from manage.schemas_terms import Terms
 from meterbridge.domain.money import CURRENCY_EXPONENTS, Money, plain
-from meterbridge.domain.offerings import Dimension, Offering, Plan, QuantityKind, Visibility
+from meterbridge.domain.offerings import (
+    Channel,
+    Dimension,
+    Offering,
+    Plan,
+    QuantityKind,
+    Visibility,
+)
+from meterbridge.domain.pricing.derived_reporting import not_reported
 
 Currency = Annotated[
     str,
     Field(pattern=f"^({'|'.join(sorted(CURRENCY_EXPONENTS))})$"),
     WithJsonSchema({"type": "string", "enum": sorted(CURRENCY_EXPONENTS)}),
-]
-Group = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=64)],
-        Annotated[str, Field(min_length=1, max_length=256)],
-    ],
-    Field(max_length=5, description="Values of the meter's group_by that it bills; all if empty"),
 ]
 
 
@@ -37,7 +50,7 @@ class NewDimension(Input):
         QuantityKind.INTEGER, description="integer carries fractions until they make a whole"
     )
     units_per_quantity: PositiveAmount = Field(
-        "1", validate_default=True, description="Metered quantity in one billed unit"
+        Decimal(1), description="Metered quantity in one billed unit"
     )
     group: Group = Field(default_factory=dict)
 
@@ -55,11 +68,31 @@ class NewDimension(Input):
 
 
 class NewPlan(Input):
-    """A priced variant a buyer can take."""
+    """A priced variant a buyer can take: dimensions with one unit price each, or terms."""
 
     code: Code
     name: OptionalName = ""
-    dimensions: list[NewDimension] = Field(min_length=1, max_length=100)
+    dimensions: list[NewDimension] | None = Field(
+        None, min_length=1, max_length=100, description="Either these or terms"
+    )
+    terms: Terms | None = Field(None, description="Either these or dimensions")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> NewPlan:
+        if (self.dimensions is None) == (self.terms is None):
+            raise PydanticCustomError(
+                "dimensions_or_terms", "exactly one of dimensions and terms is needed"
+            )
+        return self
+
+    def plan(self, currency: str) -> Plan:
+        """For the domain."""
+        return Plan(
+            code=self.code,
+            name=self.name,
+            dimensions=tuple(each.dimension(currency) for each in self.dimensions or ()),
+            terms=self.terms and self.terms.terms(currency),
+        )
 
 
 class NewVersion(Input):
@@ -74,21 +107,13 @@ class NewVersion(Input):
         self, offering_id: str, product_id: str, version: int, created_at: datetime
     ) -> Offering:
         """For the domain."""
-        plans = tuple(
-            Plan(
-                code=plan.code,
-                name=plan.name,
-                dimensions=tuple(each.dimension(self.currency) for each in plan.dimensions),
-            )
-            for plan in self.plans
-        )
         return Offering(
             id=offering_id,
             version=version,
             product_id=product_id,
             name=self.name,
             currency=self.currency,
-            plans=plans,
+            plans=tuple(plan.plan(self.currency) for plan in self.plans),
             visibility=self.visibility,
             created_at=created_at,
         )
@@ -125,12 +150,37 @@ class DimensionView(BaseModel):
         )
 
 
+class UnreportedChannel(BaseModel):
+    """A channel that a plan with terms is not reported through, so that none buys it there."""
+
+    channel: Channel
+    code: str
+    detail: str
+
+
 class PlanView(BaseModel):
-    """A priced variant."""
+    """A priced variant: dimensions, or terms."""
 
     code: str
     name: str
     dimensions: list[DimensionView]
+    terms: Terms | None
+    not_reported: list[UnreportedChannel]
+
+    @classmethod
+    def of(cls, plan: Plan) -> PlanView:
+        missing = not_reported(plan.terms) if plan.terms is not None else {}
+        return cls(
+            code=plan.code,
+            name=plan.name,
+            dimensions=[DimensionView.of(each) for each in plan.dimensions],
+            terms=plan.terms and Terms.of(plan.terms),
+            not_reported=[
+                UnreportedChannel(channel=channel, code=fault.code, detail=fault.detail)
+                for channel, faults in missing.items()
+                for fault in faults
+            ],
+        )
 
 
 class OfferingView(BaseModel):
@@ -154,14 +204,7 @@ class OfferingView(BaseModel):
             name=offering.name,
             currency=offering.currency,
             visibility=offering.visibility,
-            plans=[
-                PlanView(
-                    code=plan.code,
-                    name=plan.name,
-                    dimensions=[DimensionView.of(each) for each in plan.dimensions],
-                )
-                for plan in offering.plans
-            ],
+            plans=[PlanView.of(plan) for plan in offering.plans],
             created_at=offering.created_at,
         )
 

@@ -13,10 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sandbox.demo.books import BookLine, Sold, oddities, read_books
+from sandbox.demo.charges import ChargeBook, read_charges
 from sandbox.demo.clouds import Cloud, clouds_of
+from sandbox.demo.deals import DEALS, Deal, create_offering, overrides_of
+from sandbox.demo.deals import OFFERING as PRO_OFFERING
+from sandbox.demo.deals import PLAN as PRO
 from sandbox.demo.expected import expected_totals
 from sandbox.demo.outcome import Outcome, Traffic
-from sandbox.demo.seller import PRODUCT, Seller
+from sandbox.demo.seller import OFFERING, PLAN, PRODUCT, Seller
 from sandbox.demo.trace import CUSTOMERS, Request, customer_id, hours_of, read_trace
 from sandbox.demo.traffic import make_traffic
 from sandbox.local_cloud.cloud import LocalCloud
@@ -44,19 +48,34 @@ class Demo:
     producer: Seller
     control: SandboxControl
     clouds: dict[str, Cloud]
+    starts_at: datetime
     sold: list[Sold] = field(default_factory=list)
+    deals: list[tuple[Sold, Deal]] = field(default_factory=list)
     accepted: int = 0
 
-    def add_customers(self, starts_at: datetime) -> None:
+    def add_customers(self) -> None:
         """Twenty buyers, dealt out over the clouds: there, and here."""
+        starts_at = self.starts_at
         clouds = list(self.clouds.values())
         for number in range(CUSTOMERS):
             customer, cloud = customer_id(number), clouds[number % len(clouds)]
-            buyer = cloud.admit(number, starts_at)
+            deal = DEALS.get(number)
+            plan = PLAN if deal is None else PRO
+            buyer = cloud.admit(number, starts_at, plan)
             agreement_id = self.seller.add_customer(
-                customer, channel=cloud.channel, buyer=buyer.fields, starts_at=starts_at
+                customer,
+                channel=cloud.channel,
+                buyer=buyer.fields,
+                starts_at=starts_at,
+                offering=OFFERING if deal is None else PRO_OFFERING,
+                plan=plan,
+                overrides=overrides_of(deal) if deal is not None else None,
             )
-            self.sold.append(Sold(customer, cloud.channel, agreement_id, buyer.reference))
+            sold = Sold(customer, cloud.channel, agreement_id, buyer.reference)
+            if deal is None:
+                self.sold.append(sold)
+            else:
+                self.deals.append((sold, deal))
 
     def send(self, batches: Sequence[Sequence[Request]], what: str) -> None:
         """Send batches, with progress."""
@@ -65,23 +84,25 @@ class Demo:
             if number % 10 == 0 or number == len(batches):
                 say(f"  {what}: {number} of {len(batches)} batches")
 
-    def books(self, requests: Sequence[Request], *, verify: bool = False) -> list[BookLine]:
-        """The books against what was used in these requests."""
-        first, last = hours_of(requests)
-        return read_books(
-            self.seller,
-            self.sold,
-            sorted({f"{first:%Y-%m}", f"{last:%Y-%m}"}),
-            expected_totals({request.row for request in requests}),
-            self.control.billed(),
-            verify=verify,
+    def books(
+        self, requests: Sequence[Request], *, verify: bool = False
+    ) -> tuple[list[BookLine], list[ChargeBook]]:
+        """The books against what was used in these requests: quantities, and charges by terms."""
+        _, last = hours_of(requests)
+        months = sorted({f"{self.starts_at:%Y-%m}", f"{last:%Y-%m}"})
+        used = expected_totals({request.row for request in requests})
+        bill = self.control.billed()
+        return (
+            read_books(self.seller, self.sold, months, used, bill, verify=verify),
+            read_charges(self.seller, self.deals, months, used, bill, verify=verify),
         )
 
     def wait_until_billed(self, requests: Sequence[Request]) -> None:
         """Let the deployed schedules work until all of these requests are billed."""
         deadline = time.monotonic() + PATIENCE.total_seconds()
         while True:
-            lines = self.books(requests)
+            quantities, charges = self.books(requests)
+            lines = [*quantities, *charges]
             all_of, right = (
                 Counter(line.channel for line in lines),
                 Counter(line.channel for line in lines if line.right),
@@ -97,9 +118,11 @@ class Demo:
         first, last = hours_of(requests)
         until = last + timedelta(hours=1)
         repeats, bill = self.seller.repeats(first, until), self.control.billed()
+        quantities, charges = self.books(requests, verify=True)
         return Outcome(
             clouds=self.clouds,
-            lines=self.books(requests, verify=True),
+            lines=quantities,
+            charges=charges,
             traffic=Traffic(
                 sent=sent,
                 accepted=self.accepted,
@@ -109,7 +132,7 @@ class Demo:
                 unmatched=sum(1 for _ in self.seller.unmatched(first, until)),
             ),
             records=Counter(record.marketplace for record in bill.records),
-            oddities=oddities(self.sold, bill),
+            oddities=oddities([*self.sold, *(sold for sold, _ in self.deals)], bill),
             seconds=time.monotonic() - began,
         )
 
@@ -122,12 +145,17 @@ def run(cloud: LocalCloud, control: SandboxControl) -> Outcome:
         each.publish()
     cloud.deploy()
     seller = Seller(cloud.api_url, cloud.create_admin_key("demo"))
-    say(f"setting up product, meters, offering and {CUSTOMERS} customers over {cloud.api_url}/v1")
+    say(
+        f"setting up product, meters, two offerings and {CUSTOMERS} customers over {cloud.api_url}/v1"
+    )
     seller.set_up_catalog({each.channel: each.listing for each in clouds.values()})
+    create_offering(seller)
     now = datetime.now(UTC)
-    demo = Demo(seller, Seller(cloud.api_url, seller.ingest_key()), control, clouds)
-    demo.add_customers((now - timedelta(days=2)).replace(microsecond=0))
-    counts = Counter(sold.channel for sold in demo.sold)
+    starts_at = (now - timedelta(days=2)).replace(microsecond=0)
+    producer = Seller(cloud.api_url, seller.ingest_key())
+    demo = Demo(seller, producer, control, clouds, starts_at)
+    demo.add_customers()
+    counts = Counter(sold.channel for sold in (*demo.sold, *(sold for sold, _ in demo.deals)))
     say("  who bought: " + ", ".join(f"{counts[name]} on {name}" for name in clouds))
 
     closed = (now - GRACE).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sandbox.demo.deals import CENT, CHARGES
+from sandbox.demo.deals import PLAN as PRO
 from sandbox.demo.seller import DIMENSIONS, PLAN, Dimension
 from sandbox.local_cloud.seller_accounts import AZURE_CLIENT_ID, GCP_SERVICE_ACCOUNT
 from sandbox.marketplaces.client import SandboxControl
+
+_DIMENSIONS = (*DIMENSIONS, Dimension(CHARGES, "", str(CENT), 1, "integer"))
+"""What is listed: dimensions with prices of their own, and one that counts cents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class Cloud(Protocol):
     def publish(self) -> None:
         """List the product with its dimensions and prices."""
 
-    def admit(self, number: int, starts_at: datetime) -> Buyer:
-        """Let a buyer accept it; `number` tells buyers apart."""
+    def admit(self, number: int, starts_at: datetime, plan: str = PLAN) -> Buyer:
+        """Let a buyer accept a plan of it; `number` tells buyers apart."""
 
 
 class Aws:
@@ -69,12 +74,13 @@ class Aws:
                     "unit_price": each.price,
                     "allow_decimal": each.kind == "decimal",
                 }
-                for each in DIMENSIONS
+                for each in _DIMENSIONS
             ],
         )
 
-    def admit(self, number: int, starts_at: datetime) -> Buyer:
-        """Let a buyer accept it; `number` tells buyers apart."""
+    def admit(self, number: int, starts_at: datetime, plan: str = PLAN) -> Buyer:
+        """Let a buyer accept a plan of it; `number` tells buyers apart."""
+        del plan  # AWS's agreements name a product's dimensions, whatever we call the plan.
         account = f"{100000000000 + number}"
         license_arn = f"arn:aws:license-manager::444455556666:license:l-{number:032x}"
         self._control.aws.register_agreement(
@@ -98,16 +104,19 @@ class Azure:
         """List the product with its dimensions and prices, for our app to report."""
         self._control.azure.register_offer(
             self.listing,
-            {PLAN: [{"id": each.code, "unit_price": each.price} for each in DIMENSIONS]},
+            {
+                PLAN: [{"id": each.code, "unit_price": each.price} for each in DIMENSIONS],
+                PRO: [{"id": CHARGES, "unit_price": str(CENT)}],
+            },
             app_id=AZURE_CLIENT_ID,
         )
 
-    def admit(self, number: int, starts_at: datetime) -> Buyer:
-        """Let a buyer accept it; `number` tells buyers apart."""
+    def admit(self, number: int, starts_at: datetime, plan: str = PLAN) -> Buyer:
+        """Let a buyer accept a plan of it; `number` tells buyers apart."""
         del starts_at  # Azure's subscriptions take usage of any time in their window.
         resource = f"6f1c2f4e-0000-4000-8000-{number:012d}"
-        self._control.azure.register_subscription(resource, offer_id=self.listing, plan_id=PLAN)
-        return Buyer(resource, {"resource_id": resource, "plan_id": PLAN})
+        self._control.azure.register_subscription(resource, offer_id=self.listing, plan_id=plan)
+        return Buyer(resource, {"resource_id": resource, "plan_id": plan})
 
 
 class Gcp:
@@ -126,13 +135,14 @@ class Gcp:
             self.listing,
             [
                 {"id": each.code, "kind": _metric_kind(each), "unit_price": each.price}
-                for each in DIMENSIONS
+                for each in _DIMENSIONS
             ],
             reporters=[GCP_SERVICE_ACCOUNT],
         )
 
-    def admit(self, number: int, starts_at: datetime) -> Buyer:
-        """Let a buyer accept it; `number` tells buyers apart."""
+    def admit(self, number: int, starts_at: datetime, plan: str = PLAN) -> Buyer:
+        """Let a buyer accept a plan of it; `number` tells buyers apart."""
+        del plan  # An entitlement reports to its service's metrics, whatever we call the plan.
         consumer = f"project_number:{100000000000 + number}"
         self._control.gcp.register_entitlement(
             service=self.listing, usage_reporting_id=consumer, start=starts_at

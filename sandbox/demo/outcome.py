@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.demo.books import BookLine, totals_by_meter
+from sandbox.demo.charges import ChargeBook
 from sandbox.demo.clouds import Cloud
 from sandbox.demo.seller import DIMENSIONS
 
@@ -51,24 +52,27 @@ class Outcome:
     records: Mapping[str, int]
     oddities: Sequence[str]
     seconds: float
+    charges: Sequence[ChargeBook] = ()
 
     @property
     def balanced(self) -> bool:
         """Whether every statement adds up."""
-        return all(line.balanced for line in self.lines)
+        return all(line.balanced for line in (*self.lines, *self.charges))
 
     @property
     def right(self) -> bool:
         """Whether every quantity of every customer is right on every cloud."""
         billed_on_all = all(self.records.get(channel) for channel in self.clouds)
-        lines_right = all(line.right for line in self.lines)
+        lines_right = all(line.right for line in (*self.lines, *self.charges))
         return lines_right and self.traffic.right and billed_on_all and not self.oddities
 
     def table(self) -> str:
         """The books for a person to read: a part for each cloud, then what is carried and why."""
         parts = [_part(cloud, self._of(channel)) for channel, cloud in self.clouds.items()]
         everything = ["All clouds", *_totals(self.lines), ""]
-        return "\n".join([*(line for part in parts for line in part), *everything, *_legend()])
+        charged = _charges(self.charges) if self.charges else []
+        rows = [*(line for part in parts for line in part), *everything, *charged, *_legend()]
+        return "\n".join(rows)
 
     def to_json(self) -> dict[str, Any]:
         """What `.local/demo.json` holds; quantities are exact decimals in texts."""
@@ -88,6 +92,17 @@ class Outcome:
                     "carried": number(one["carried"]),
                 }
                 for meter, one in totals.items()
+            },
+            "charges": {
+                book.customer: {
+                    "channel": book.channel,
+                    "private": book.deal.private,
+                    "expected": number(book.expected),
+                    "charged": number(book.charged),
+                    "billed": number(book.billed),
+                    "carried": number(book.carried),
+                }
+                for book in self.charges
             },
             "clouds": {channel: self._cloud_to_json(channel) for channel in self.clouds},
             "balanced": self.balanced,
@@ -126,6 +141,20 @@ def _part(cloud: Cloud, lines: Sequence[BookLine]) -> list[str]:
         mark = "" if line.right else "   ✗"
         rows.append(_row(line.customer, line.dimension.meter, amounts) + mark)
     return [*rows, "-" * len(head), *_totals(lines), ""]
+
+
+def _charges(books: Sequence[ChargeBook]) -> list[str]:
+    """Customers on a plan with terms, in USD."""
+    names = ("list charge", "expected", "charged", "billed", "carried")
+    head = f"{'customer':<12} {'channel, deal':<17}" + "".join(f"{name:>13}" for name in names)
+    rows = ["Plan Pro, in USD (tiers, trial, included requests, monthly fee, credits)", head]
+    rows.append("-" * len(head))
+    for book in books:
+        kind = f"{book.channel}, {'private' if book.deal.private else 'public'}"
+        amounts = (book.listed, book.expected, book.charged, book.billed, book.carried)
+        mark = "" if book.right else "   ✗"
+        rows.append(_row(book.customer, kind, amounts) + mark)
+    return [*rows, ""]
 
 
 def _totals(lines: Sequence[BookLine]) -> list[str]:

@@ -143,6 +143,9 @@ class Seller:
         buyer: Mapping[str, str],
         starts_at: datetime,
         zero_records: bool = False,
+        offering: str = OFFERING,
+        plan: str = PLAN,
+        overrides: Mapping[str, Any] | None = None,
     ) -> str:
         """A customer with an agreement on a marketplace; returns the agreement's id."""
         self.call("POST", "/v1/customers", {"id": customer_id, "name": customer_id.title()})
@@ -154,11 +157,12 @@ class Seller:
                 "customer_id": customer_id,
                 "product_id": PRODUCT,
                 "channel": channel,
-                "offering_id": OFFERING,
-                "plan_code": PLAN,
+                "offering_id": offering,
+                "plan_code": plan,
                 "starts_at": _text(starts_at),
                 "zero_records": zero_records,
                 channel: dict(buyer),
+                **({"overrides": overrides} if overrides else {}),
             },
         )
         return str(agreement["id"])

@@ -22,6 +22,7 @@ from meterbridge.domain.api_keys import ApiKey
 from meterbridge.domain.errors import InUseError, NotFoundError, StaleVersionError
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Offering, Product
+from meterbridge.domain.plan_meters import meters_of
 from meterbridge.domain.usage_log import ShardPlan
 
 Shelf = dict[str, Versioned[Any]]
@@ -230,8 +231,8 @@ class FakeRegistry:
             self._refuse_overlap(agreement)
             self._agreements[agreement.id] = agreement
 
-    def save_agreement(self, agreement: Agreement) -> None:
-        with self._lock:
+    def save_agreement(self, agreement: Agreement, answer: Answer | None = None) -> None:
+        with self.answering(answer):
             if self.agreement(agreement.id).version != agreement.version - 1:
                 raise StaleVersionError(agreement.id)
             self._refuse_overlap(agreement)
@@ -280,11 +281,9 @@ class FakeRegistry:
         _refuse(
             meter_id,
             (
-                dimension.meter_id == meter_id
+                meter_id in meters_of(offering)
                 for versions in self._offerings.values()
                 for offering in versions
-                for plan in offering.plans
-                for dimension in plan.dimensions
             ),
         )
 

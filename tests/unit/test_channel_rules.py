@@ -19,7 +19,7 @@ DATA = {
     ("domain/agreements.py", "AwsBuyerReference"),
     ("domain/agreements.py", "AzureBuyerReference"),
     ("domain/agreements.py", "GcpBuyerReference"),
-    ("domain/agreements.py", ""),
+    ("domain/channels.py", ""),
     ("domain/policy.py", ""),
     ("domain/pricing/channel_faults.py", ""),
 }

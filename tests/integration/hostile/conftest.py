@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agreed_setup import PLANS, create_deal
 from api_setup import AGREEMENT, METER, OFFERING, Api, create_all, make_api
 from builders import NOON, at, metering_record
 from decision_setup import conflicted, refused
@@ -20,6 +21,7 @@ from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import RecordState
 from meterbridge.domain.windows import BillingPeriod
 from meterbridge.lambda_runtime.problems import CONTENT_TYPE
+from offering_terms import CALLS_METER, offering
 
 CONTEXT = SimpleNamespace(
     function_name="ingest_usage",
@@ -47,6 +49,10 @@ class Front:
         call("POST", "/v1/offerings", {**OFFERING, "id": "off_free"})
         pending = {"id": "agr_free", "customer_id": "free", "state": "pending"}
         call("POST", "/v1/agreements", AGREEMENT | pending | {"channel": "manual", "aws": None})
+        call("POST", "/v1/customers", {"id": "deal"})
+        call("POST", "/v1/meters", CALLS_METER)
+        call("POST", "/v1/offerings", offering(plans=PLANS))
+        create_deal(call, id="agr_terms", customer_id="deal", channel="stripe", aws=None)
         _leave_to_a_person(api)
         self.over(api)
         self.api = api

@@ -78,7 +78,15 @@ def test_offering_versions_are_published_and_never_change(stored: Api) -> None:
         "version": 1,
         "currency": "USD",
         "visibility": "public",
-        "plans": [{"code": "std", "name": "", "dimensions": [dimension]}],
+        "plans": [
+            {
+                "code": "std",
+                "name": "",
+                "dimensions": [dimension],
+                "terms": None,
+                "not_reported": [],
+            }
+        ],
         "created_at": AT_NOON,
     }
     assert (first.status, first.body) == (201, expected)
@@ -138,6 +146,10 @@ def test_an_agreement_is_on_the_newest_version_and_settled_soon(stored: Api) -> 
         "suspended_by": None,
         "zero_records": False,
         "recovery": "automatic",
+        "overrides": {"dimensions": [], "discounts": [], "spend_cap": None},
+        "plan_changes": [],
+        "grants": [],
+        "seats": [],
         "created_at": AT_NOON,
         "version": 1,
     }

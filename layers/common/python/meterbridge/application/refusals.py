@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from meterbridge.domain.errors import ConflictError, InvalidInputError, MeterbridgeError
+from meterbridge.domain.pricing.faults import Fault
 
 
 class InvalidRequestError(MeterbridgeError):
@@ -34,6 +37,22 @@ class Faults:
     def add(self, code: str, detail: str, pointer: str) -> None:
         """One more."""
         self._faults.append(InvalidInputError(code, detail, pointer))
+
+    def add_all(self, faults: Iterable[Fault], within: str = "") -> None:
+        """Faults of the domain.
+
+        Args:
+            within: the part of what they point into that was sent; faults elsewhere are told
+                without a pointer.
+        """
+        for fault in faults:
+            pointer, detail = fault.pointer, fault.detail
+            if within and pointer.startswith(f"{within}/"):
+                pointer = pointer.removeprefix(within)
+            elif within:
+                detail = detail if pointer == within else f"{pointer}: {detail}"
+                pointer = ""
+            self.add(fault.code, detail, pointer)
 
     def refuse_any(self) -> None:
         """Raises InvalidRequestError if there is any."""

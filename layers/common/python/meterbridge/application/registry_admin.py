@@ -174,7 +174,7 @@ class RegistryAdmin(Registry, Protocol):
     def add_agreement(self, agreement: Agreement, answer: Answer | None = None) -> None:
         """Raises AlreadyExistsError, OverlapError."""
 
-    def save_agreement(self, agreement: Agreement) -> None:
+    def save_agreement(self, agreement: Agreement, answer: Answer | None = None) -> None:
         """Replace the version before `agreement.version`. Raises OverlapError."""
 
     def remove_agreement(self, agreement_id: str) -> None:

@@ -9,8 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
+from meterbridge.domain.channels import REPORTED_CHANNELS as REPORTED_CHANNELS
+from meterbridge.domain.channels import Channel
 from meterbridge.domain.errors import InvalidInputError
-from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.overrides import Overrides
 from meterbridge.domain.windows import HOUR, require_utc
@@ -109,9 +110,6 @@ class GcpBuyerReference:
 
 
 BuyerReference = AwsBuyerReference | AzureBuyerReference | GcpBuyerReference
-
-REPORTED_CHANNELS = (Channel.AWS, Channel.AZURE, Channel.GCP)
-"""Channels whose agreements name a buyer, each in the field of an agreement that bears its name."""
 
 
 @dataclass(frozen=True, slots=True)

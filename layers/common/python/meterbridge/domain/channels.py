@@ -15,6 +15,10 @@ class Channel(StrEnum):
     MANUAL = "manual"
 
 
+REPORTED_CHANNELS = (Channel.AWS, Channel.AZURE, Channel.GCP)
+"""Channels that take metering records and list prices: an agreement there names its buyer."""
+
+
 class QuantityKind(StrEnum):
     """Which quantities the listed dimension takes."""
 

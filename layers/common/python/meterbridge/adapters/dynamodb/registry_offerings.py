@@ -13,6 +13,7 @@ from meterbridge.adapters.dynamodb.transactions import MAX_ITEMS
 from meterbridge.application.registry_admin import Answer, Page, Versioned
 from meterbridge.domain.errors import InUseError, StaleVersionError
 from meterbridge.domain.offerings import Offering
+from meterbridge.domain.plan_meters import meters_of
 
 
 class OfferingWriter(RegistryWriter):
@@ -122,8 +123,3 @@ class OfferingWriter(RegistryWriter):
             self._count(change, items.CATALOG, items.METER_PREFIX + meter_id, -count)
         change.commit()
         return not last
-
-
-def meters_of(offering: Offering) -> set[str]:
-    """Ids of the meters that a version refers to."""
-    return {dimension.meter_id for plan in offering.plans for dimension in plan.dimensions}

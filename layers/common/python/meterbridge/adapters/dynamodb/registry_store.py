@@ -71,14 +71,14 @@ class RegistryStore(OfferingWriter):
 
         self._repeat(agreement.id, attempt)
 
-    def save_agreement(self, agreement: Agreement) -> None:
+    def save_agreement(self, agreement: Agreement, answer: Answer | None = None) -> None:
         """See RegistryAdmin."""
 
         def attempt() -> None:
             before = self.agreement(agreement.id)
             if before.version != agreement.version - 1:
                 raise StaleVersionError(agreement.id)
-            change = self._change()
+            change = self._change(answer)
             self._save(
                 change,
                 items.AGREEMENTS,

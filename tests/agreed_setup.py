@@ -1,0 +1,52 @@
+"""A buyer's agreement on an offering with terms, and what is agreed with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_setup import AGREEMENT, CUSTOMER
+from http_api import Client
+from offering_terms import NATIVE_TERMS, TERMS, create_catalog, offering
+
+SEATED_TERMS = {**TERMS, "fees": [{"kind": "seats", "code": "seats", "price": "9"}]}
+PLANS = [
+    {"code": "std", "terms": SEATED_TERMS},
+    {"code": "native", "terms": NATIVE_TERMS},
+]
+DEAL = {**AGREEMENT, "offering_id": "off_terms"}
+PATH = "/v1/agreements/agr_1"
+GRANT = {"id": "grt_1", "amount": "100", "effective_at": "2026-11-24T12:00:00Z"}
+SEATS = {"fee_code": "seats", "at": "2026-11-24T12:00:00Z", "seats": "5"}
+MOVE = {"starts_at": "2026-12-01T00:00:00Z", "offering_version": 1, "plan_code": "std"}
+OFF = {"id": "private", "percent": "20"}
+AS_GRANTED = {
+    **GRANT,
+    "expires_at": None,
+    "priority": 0,
+    "codes": [],
+    "rollover": None,
+}
+AS_MOVED = {**MOVE, "overrides": {"dimensions": [], "discounts": [], "spend_cap": None}}
+
+
+def create_offering(call: Client, *versions: list[dict[str, Any]]) -> None:
+    """The offering with these plans by version, and a customer."""
+    create_catalog(call)
+    first, *later = versions or (PLANS,)
+    answers = [call("POST", "/v1/offerings", offering(plans=first))]
+    for plans in later:
+        body = {"name": "Next", "plans": plans}
+        answers.append(call("POST", "/v1/offerings/off_terms/versions", body))
+    answers.append(call("POST", "/v1/customers", CUSTOMER))
+    for answer in answers:
+        if answer.status != 201:
+            raise AssertionError(str(answer))
+
+
+def create_deal(call: Client, **changes: Any) -> dict[str, Any]:
+    """An agreement of 1 November on the offering's first version."""
+    answer = call("POST", "/v1/agreements", {**DEAL, "offering_version": 1, **changes})
+    if answer.status != 201:
+        raise AssertionError(str(answer))
+    body: dict[str, Any] = answer.body
+    return body
