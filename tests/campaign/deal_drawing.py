@@ -18,7 +18,7 @@ SEALING = at("2026-12-06T20:33:00")
 
 def with_deals(schedule: Schedule, random: Random) -> Schedule:
     """The same with deals for most customers."""
-    if random.random() < 0.3:
+    if random.random() < 0.2:
         schedule = replace(schedule, start=SEALING + timedelta(seconds=random.randint(0, 1800)))
     terms = dict(schedule.terms)
     dealt = [subject for subject in SUBJECTS if random.random() < 0.6]
@@ -28,11 +28,15 @@ def with_deals(schedule: Schedule, random: Random) -> Schedule:
     steps = list(schedule.steps)
     for _ in range(random.randint(0, 5) if dealt else 0):
         steps.insert(random.randint(0, len(steps)), _step(random, random.choice(dealt)))
+    if random.random() < 0.25:
+        # What has been settled by then is sealed, and rating goes on from there.
+        middle = random.randint(1, len(steps))
+        steps[middle:middle] = [Step("live", hours=2), Step("leap", amount=random.choice([31, 40]))]
     return replace(schedule, terms=terms, steps=tuple(steps))
 
 
 def _step(random: Random, subject: str) -> Step:
-    kind = random.choice(["grant", "grant", "seats", "change", "live", "leap"])
+    kind = random.choice(["grant", "grant", "seats", "change", "live"])
     if kind == "grant":
         text = random.choice(["", "", "calls", "volume base"])
         hours = random.choice([0, 0, 1, 30])
@@ -41,6 +45,4 @@ def _step(random: Random, subject: str) -> Step:
         return Step(kind, on=subject, amount=random.randint(0, 9))
     if kind == "live":
         return Step(kind, hours=random.choice([6, 12]))
-    if kind == "leap" and random.random() < 0.3:
-        return Step(kind, amount=random.choice([31, 40]))
     return Step("change", on=subject)

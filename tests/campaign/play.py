@@ -133,6 +133,8 @@ class Play:
             case "grant" | "seats" | "change":
                 deal_step(step, world, self.oracle)
             case "leap":
+                # A deployment's first sweep is never so late: it would not look back so far.
+                world.sweep()
                 world.clock.advance(timedelta(days=step.amount))
             case "elsewhere":
                 world.report_elsewhere(step.on, step.text, step.hours, step.amount)
