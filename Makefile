@@ -29,7 +29,7 @@ help:
 setup: .local/python.stamp
 	@$(BIN)/python -m sandbox.local_cloud setup
 
-.local/python.stamp: requirements.txt layers/dependencies/requirements.txt layers/parquet/requirements.txt
+.local/python.stamp: requirements.txt layers/dependencies/requirements.txt layers/parquet/requirements.txt layers/documents/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	@echo "installing the Python packages into .venv …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -80,4 +80,5 @@ pins: setup
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(PINS) layers/dependencies/requirements.in --output-file layers/dependencies/requirements.txt
 	$(PINS) layers/parquet/requirements.in --output-file layers/parquet/requirements.txt
+	$(PINS) layers/documents/requirements.in --output-file layers/documents/requirements.txt
 	$(PINS) requirements.in --output-file requirements.txt

@@ -20,6 +20,8 @@ _SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PRINTED = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
+_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,19}")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
@@ -76,7 +78,15 @@ class DeploymentConfig:
             key. Without either nothing is reported to Google Cloud Marketplace.
         gcp_user_labels: ``agreement`` puts the agreement's id on every report, which shows in the
             buyer's own cost table.
+        publishing: whether the management API may change listings at AWS and, with an app there,
+            at Microsoft; without it plans are compiled and checked only.
         reporting_mode: ``dry-run`` builds and logs submissions but sends none.
+        seller_name: who invoices; without it no invoice becomes final.
+        seller_address: as it is printed, its lines set apart by ``|``.
+        seller_tax_id: as it is printed: ``VAT DE123456789``.
+        seller_email: whom the buyer may write to.
+        invoice_prefix: what the invoices' numbers begin with; another one begins a series at 1.
+        invoice_days: how many days after a period's end its invoice becomes final.
         alarm_email: who is told about an alarm.
         log_retention: how long logs are kept, by the CDK's name: ``THREE_MONTHS``.
     """
@@ -95,7 +105,14 @@ class DeploymentConfig:
     gcp_service_account: str | None
     gcp_secret_arn: str | None
     gcp_user_labels: UserLabels
+    publishing: bool
     reporting_mode: ReportingMode
+    seller_name: str | None
+    seller_address: str | None
+    seller_tax_id: str | None
+    seller_email: str | None
+    invoice_prefix: str
+    invoice_days: int
     alarm_email: str | None
     log_retention: logs.RetentionDays
 
@@ -142,7 +159,17 @@ class DeploymentConfig:
             ),
             gcp_secret_arn=parser.text("gcp_secret_arn", _SECRET_ARN, "a secret's ARN"),
             gcp_user_labels=parser.choice("gcp_user_labels", UserLabels, UserLabels.NONE),
+            publishing=parser.flag("publishing"),
             reporting_mode=parser.choice("reporting_mode", ReportingMode, ReportingMode.LIVE),
+            seller_name=parser.text("seller_name", _PRINTED, "a name"),
+            seller_address=parser.text("seller_address", _PRINTED, "an address, lines set by |"),
+            seller_tax_id=parser.text("seller_tax_id", _PRINTED, "a tax id"),
+            seller_email=parser.text("seller_email", _EMAIL, "an e-mail address"),
+            invoice_prefix=parser.text(
+                "invoice_prefix", _PREFIX, "up to 20 letters, digits and -_./"
+            )
+            or "MB-",
+            invoice_days=parser.integer("invoice_days", default=3, low=1, high=31),
             alarm_email=parser.text("alarm_email", _EMAIL, "an e-mail address"),
             log_retention=parser.choice(
                 "log_retention", logs.RetentionDays, logs.RetentionDays.THREE_MONTHS
@@ -191,6 +218,15 @@ class _Parser:
                 return number
         self.faults.append(f"{key} must be a whole number from {low} to {high}, not {value!r}")
         return default
+
+    def flag(self, key: str) -> bool:
+        value = self._context.get(key)
+        if value in (None, "", False, "false"):
+            return False
+        if value in (True, "true"):
+            return True
+        self.faults.append(f"{key} must be true or false, not {value!r}")
+        return False
 
     def choice(self, key: str, kind: type[_Choice], default: _Choice) -> _Choice:
         value = self._context.get(key)

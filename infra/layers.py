@@ -26,6 +26,7 @@ class Layers(Construct):
     Attributes:
         on_path: the layers in the order the functions get them.
         parquet: DuckDB, for the function that writes Parquet, behind the others.
+        documents: ReportLab and a font, for the function that writes PDFs.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, runtime: LambdaRuntime) -> None:
@@ -42,6 +43,7 @@ class Layers(Construct):
         dependencies = self._wheels("Dependencies", runtime)
         self.on_path: list[lambda_.ILayerVersion] = [common, dependencies]
         self.parquet: lambda_.ILayerVersion = self._wheels("Parquet", runtime)
+        self.documents: lambda_.ILayerVersion = self._wheels("Documents", runtime)
 
     def _wheels(self, construct_id: str, runtime: LambdaRuntime) -> lambda_.LayerVersion:
         """The layer of ``layers/<name>/requirements.txt``."""

@@ -36,6 +36,7 @@ _BUSINESS_ALARMS: Mapping[str, str] = {
     "AgreementsSuspended": "A marketplace says that a buyer is not entitled: usage is kept, not billed.",
     "EventConflicts": "Two events claim one identity with different content: one was not counted.",
     "UnbalancedStatements": "An agreement's books do not balance: usage was lost or doubled.",
+    "InvoicesFailed": "An agreement's invoice cannot be made: GET /v1/invoicing says why.",
     "FoldFailures": "A partition of the usage log cannot be folded: its usage is not billed.",
 }
 

@@ -10,6 +10,7 @@ from infra.api import Api
 from infra.archive import Archive
 from infra.config import DeploymentConfig
 from infra.ingest import Ingest
+from infra.invoicing import Invoicing
 from infra.layers import Layers
 from infra.management import Management
 from infra.monitoring import Monitoring
@@ -58,7 +59,9 @@ class MeterbridgeStack(Stack):
             storage=storage,
             settle_queue=aggregation.settle_queue,
             api=api,
+            archive_bucket_name=archive.bucket.bucket_name,
         )
+        invoicing = Invoicing(self, "Invoicing", platform=platform, storage=storage)
 
         functions = [
             api.authorizer,
@@ -68,6 +71,7 @@ class MeterbridgeStack(Stack):
             aggregation.settle_agreements,
             *reporters,
             archive.function,
+            invoicing.function,
             management.function,
         ]
         tables = {
@@ -75,6 +79,7 @@ class MeterbridgeStack(Stack):
             "Usage": storage.usage,
             "Ledger": storage.ledger,
             "Registry": storage.registry,
+            "Invoices": storage.invoices,
         }
         Monitoring(
             self,
@@ -82,7 +87,7 @@ class MeterbridgeStack(Stack):
             config=config,
             functions=functions,
             scheduled=[aggregation.close_windows, *reporters],
-            hourly=[archive.function],
+            hourly=[archive.function, invoicing.function],
             stream_reader=aggregation.aggregate_usage,
             api=api.http_api,
             dead_letters={
@@ -90,6 +95,7 @@ class MeterbridgeStack(Stack):
                 "LostClosings": aggregation.lost_wake_ups,
                 "UnsettledAgreements": aggregation.unsettled,
                 "LostArchivings": archive.lost_wake_ups,
+                "LostInvoicings": invoicing.lost_wake_ups,
                 **{f"LostReports{name}": each.lost_wake_ups for name, each in reporting.items()},
             },
             tables=tables,

@@ -23,6 +23,9 @@ WRITE_LEDGER = (*READ_LEDGER, "dynamodb:PutItem", "dynamodb:UpdateItem")
 DECIDE_IN_LEDGER = (*READ_LEDGER, "dynamodb:PutItem")
 READ_REGISTRY = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 SUSPEND_IN_REGISTRY = (*READ_REGISTRY, "dynamodb:UpdateItem")
+READ_INVOICES = ("dynamodb:GetItem", "dynamodb:Query")
+CREDIT_INVOICES = (*READ_INVOICES, "dynamodb:PutItem")
+ISSUE_INVOICES = (*CREDIT_INVOICES, "dynamodb:BatchGetItem")
 WRITE_REGISTRY = (
     *READ_REGISTRY,
     "dynamodb:PutItem",
@@ -101,6 +104,7 @@ class Storage(Construct):
         usage: hourly quantities.
         ledger: agreement versions and metering records; ``pending`` lists what is to be sent.
         registry: products, meters, offerings, customers, agreements, keys.
+        invoices: invoices and credit notes, and their numbers; ``listed`` has them by product.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: DeploymentConfig) -> None:
@@ -117,6 +121,8 @@ class Storage(Construct):
         self.ledger.add_index("pending", "pending")
         self.registry = ServiceTable(self, "Registry", config=config, expires=True)
         self.registry.add_index("by_reference", "ref")
+        self.invoices = ServiceTable(self, "Invoices", config=config)
+        self.invoices.add_index("listed", "listed")
 
 
 def _text(name: str) -> dynamodb.Attribute:

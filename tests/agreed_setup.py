@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from api_setup import AGREEMENT, CUSTOMER
+from api_setup import AGREEMENT, CUSTOMER, Api
+from builders import at
 from http_api import Client
+from meterbridge.domain.meter_states import SumState
+from meterbridge.domain.partitions import Partition
+from meterbridge.domain.usage import FoldHead, FoldPosition, HourlyUsage
 from offering_terms import NATIVE_TERMS, TERMS, create_catalog, offering
 
 SEATED_TERMS = {**TERMS, "fees": [{"kind": "seats", "code": "seats", "price": "9"}]}
@@ -50,3 +55,12 @@ def create_deal(call: Client, **changes: Any) -> dict[str, Any]:
         raise AssertionError(str(answer))
     body: dict[str, Any] = answer.body
     return body
+
+
+def use(api: Api, hour: str, tokens: int) -> None:
+    """Tokens of one model in an hour."""
+    moment, position = at(hour), FoldPosition(1, 1)
+    states: Any = {"mtr_tokens": {("small",): SumState(Decimal(tokens))}}
+    row = HourlyUsage("prd_llm", "acme", moment, states, position, moment, moment)
+    head = FoldHead(Partition(moment, 0), position, "", moment, moment, 1, 0, 0)
+    api.services.usage.advance(head, [row])

@@ -9,17 +9,24 @@ from aws_lambda_powertools import Logger
 
 from builders import GRACE, LICENSE_ARN, NOON
 from fakes.clock import FakeClock
+from fakes.invoice_store import FakeInvoiceStore
 from fakes.ledger import FakeLedger
+from fakes.publications import FakePublicationStore
 from fakes.registry import FakeRegistry
 from fakes.settle_queue import FakeSettleQueue
 from fakes.usage_log import FakeUsageLog
 from fakes.usage_store import FakeUsageStore
 from http_api import Client
+from invoicing_setup import SELLER
 from manage.app import build_app
+from manage.catalogs import validators
 from manage.resolver import Resolver
 from manage.services import Services
+from meterbridge.application.invoice_ports import InvoiceAdmin
 from meterbridge.application.ledger_admin import LedgerAdmin
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.application.registry_admin import RegistryAdmin
+from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.lambda_runtime.observability import make_logger
 
 PRODUCT = {"id": "prd_llm", "name": "LLM", "listings": {"aws": "prodcode123"}}
@@ -72,8 +79,10 @@ def make_api(
     registry: RegistryAdmin | None = None,
     logger: Logger | None = None,
     ledger: LedgerAdmin | None = None,
+    publishing: Publishing | None = None,
+    invoices: InvoiceAdmin | None = None,
 ) -> Api:
-    """An API over an empty registry and ledger, or over these."""
+    """An API over an empty registry and ledger, or over these; nothing can be applied."""
     clock, queue = FakeClock(NOON), FakeSettleQueue()
     shelves = FakeRegistry()
     services = Services(
@@ -84,9 +93,18 @@ def make_api(
         queue=queue,
         clock=clock,
         grace=GRACE,
+        publishing=publishing or not_publishing(shelves),
+        invoices=invoices or FakeInvoiceStore(shelves),
+        invoicing=InvoicingRules(SELLER),
+        archive_bucket="archive-bucket",
     )
     app = build_app(services, logger or make_logger())
     return Api(app, services, services.registry, clock, queue)
+
+
+def not_publishing(shelves: FakeRegistry | None = None) -> Publishing:
+    """Plans are compiled and checked, and nothing can be applied."""
+    return Publishing(FakePublicationStore(shelves), validators(), {})
 
 
 def create_all(call: Client) -> None:

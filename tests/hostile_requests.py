@@ -26,6 +26,35 @@ EVENT = {
     "productid": "prd_llm",
     "data": {"tokens": 17, "model": "small"},
 }
+AWS_LISTING = {
+    "product_id": "prod-abc123",
+    "information": {
+        "title": "LLM",
+        "short_description": "x",
+        "long_description": "x",
+        "highlights": ["x"],
+        "logo_url": "https://acme.example/logo.png",
+        "categories": ["x"],
+        "search_keywords": ["x"],
+    },
+    "units": {"tokens": "Units"},
+    "refund_policy": "None.",
+    "private_offer": {
+        "buyer_accounts": ["111122223333"],
+        "available_until": "2026-12-31",
+        "payments": [{"due_on": "2027-01-01", "amount": "10"}],
+    },
+}
+AZURE_LISTING = {
+    "offer_id": "acme-llm",
+    "plan_id": "std",
+    "offer_alias": "Acme",
+    "plan_alias": "Standard",
+    "markets": ["US"],
+    "users": {"least": 1, "most": 9},
+    "target": "live",
+    "preview_submission_id": "submission/1/2",
+}
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
 _BY_MODEL = {
     "model": "dimensional",
@@ -68,6 +97,35 @@ _AGREED = {
     "grants": [GRANT],
     "seats": [SEATS],
 }
+_CHEAPER = {
+    "dimensions": [
+        {
+            "code": "tokens",
+            "price": {
+                "model": "graduated",
+                "tiers": [{"up_to": "1000", "unit_price": "0.01"}, {"unit_price": "0"}],
+            },
+        }
+    ],
+    "discounts": [OFF],
+}
+_SUPPOSED = {
+    "plan_code": "std",
+    "version": 1,
+    "starts_at": "2026-12-01T00:00:00Z",
+    "usage": [
+        {"dimension": "tokens", "quantity": "17.5", "day": "2026-12-03"},
+        {"meter_id": "mtr_tokens", "quantity": 3, "group": {"model": "small"}, "events": 4},
+        {"dimension": "tokens", "quantity": "1", "hour": "2026-12-03T10:00:00Z"},
+        {"dimension": "tokens", "quantity": "123456789.123456789"},
+    ],
+    "spread": "hourly",
+    "overrides": _CHEAPER,
+    "grants": [{"amount": "5", "effective_at": "2026-12-01T00:00:00Z"}],
+    "seats": [{"fee_code": "seats", "seats": "2"}],
+    "deal": {"kind": "private", "total_contract_value": "9", "buyer_country": "KR"},
+    "channels": ["aws", "manual"],
+}
 _BODIES: dict[str, list[Any]] = {
     "/v1/products": [PRODUCT, {"name": "x"}],
     "/v1/products/prd_llm": [{"name": "x", "listings": {"aws": "y"}}],
@@ -86,6 +144,18 @@ _BODIES: dict[str, list[Any]] = {
         {"name": "2", "plans": OFFERING["plans"]},
         {"name": "2", "plans": _WITH_TERMS["plans"]},
     ],
+    "/v1/offerings/off_terms/preview": [_SUPPOSED],
+    "/v1/offerings/off_terms/replay": [
+        {"agreement_id": "agr_terms", "period": "2026-11", "version": 1, "plan_code": "native"},
+        {"start": "2026-11-01T00:00:00Z", "end": "2026-11-20T00:00:00Z", "overrides": _CHEAPER},
+    ],
+    "/v1/offerings/off_std/publications": [
+        {"channel": "aws", "version": 1, "plan": "std", "aws": AWS_LISTING},
+        {"channel": "azure", "azure": AZURE_LISTING},
+        {"channel": "gcp", "gcp": {"service_name": "a.example", "plan_id": "std"}},
+    ],
+    "/v1/publications/pub_aws/apply": [{}],
+    "/v1/publications/pub_gcp/confirm": [{"note": "x"}],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
     "/v1/agreements": [
@@ -118,7 +188,17 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
-_POSTED = ("ions", "settle", "/grants", "/seats", "/plan-changes")
+_POSTED = (
+    "ions",
+    "settle",
+    "/grants",
+    "/seats",
+    "/plan-changes",
+    "/preview",
+    "/replay",
+    "/apply",
+    "/confirm",
+)
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
@@ -137,6 +217,9 @@ _READABLE = [
     *_DELETABLE,
     *_BODIES,
     "/v1/offerings/off_std/versions/1",
+    "/v1/offerings/off_terms/parity",
+    "/v1/publications/pub_aws",
+    "/v1/publications/pub_gcp",
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
@@ -174,6 +257,9 @@ _PARAMETERS = {
     "start": ["2026-11-01T00:00:00Z", "2026-11-24T10:00:00Z"],
     "end": ["2026-11-25T00:00:00Z"],
     "awaiting": ["decision"],
+    "version": ["1"],
+    "plan_code": ["std"],
+    "channel": ["aws", "manual"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from manage.fields import to_cursor
 from meterbridge.application.registry_admin import Page, Versioned
+from meterbridge.domain.errors import InvalidInputError
 
 T = TypeVar("T")
 ViewT = TypeVar("ViewT", bound=BaseModel)
@@ -56,6 +57,17 @@ def fitting(items: Sequence[BaseModel]) -> int:
         if size > MAX_ANSWER_BYTES and count:
             return count
     return len(items)
+
+
+def refuse_too_large(view: BaseModel, pointer: str) -> None:
+    """Raises InvalidInputError for an answer of one object that is too large to be given.
+
+    Args:
+        pointer: what asked for so much.
+    """
+    if len(view.model_dump_json().encode()) > MAX_ANSWER_BYTES:
+        detail = f"the answer would have more than {MAX_ANSWER_BYTES >> 20} MB"
+        raise InvalidInputError("answer_too_large", detail, pointer)
 
 
 def gone() -> Response[None]:

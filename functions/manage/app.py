@@ -10,11 +10,15 @@ from manage.customers import add_customers
 from manage.decisions import add_decisions
 from manage.events import add_events
 from manage.idempotency import Idempotency
+from manage.invoices import add_invoices
 from manage.keys import add_keys
 from manage.meters import add_meters
 from manage.offerings import add_offerings
 from manage.openapi import add_openapi
+from manage.parity import add_parity
 from manage.products import add_products
+from manage.replays import add_replays
+from manage.publications import add_publications
 from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services
@@ -32,6 +36,8 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_products(app, services, idempotency)
     add_meters(app, services, idempotency)
     add_offerings(app, services, idempotency)
+    add_parity(app, services)
+    add_replays(app, services)
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
     add_agreed(app, services, idempotency)
@@ -43,5 +49,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_statements(app, services)
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
+    add_publications(app, services, idempotency)
+    add_invoices(app, services, idempotency)
     add_openapi(app)
     return app

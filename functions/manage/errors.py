@@ -10,6 +10,12 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
 )
 
+from meterbridge.application.publication_ports import (
+    CatalogBusyError,
+    CatalogClosedError,
+    CatalogUnknownError,
+    RefusedPublicationError,
+)
 from meterbridge.application.refusals import (
     ForbiddenError,
     InvalidRequestError,
@@ -65,6 +71,9 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     SecretShownError: (409, "idempotency_secret_shown"),
     StaleVersionError: (409, "version_conflict"),
     ConflictError: (409, "conflict"),
+    CatalogBusyError: (409, "marketplace_busy"),
+    CatalogClosedError: (409, "marketplace_closed"),
+    CatalogUnknownError: (503, "marketplace_unknown"),
     PreconditionError: (412, "precondition_failed"),
     StoreUnavailableError: (503, "store_unavailable"),
 }
@@ -94,7 +103,7 @@ def problem_of(error: Exception) -> Problem | None:
         status = next(INVALID_STATUSES[each] for each in _lineage(error, INVALID_STATUSES))
         faults = [Fault(error.pointer, error.code, error.detail)] if error.pointer else []
         return Problem(status, error.code, error.detail, faults)
-    if isinstance(error, RefusedDecisionError):
+    if isinstance(error, RefusedDecisionError | RefusedPublicationError):
         return Problem(409, error.code, str(error))
     for kind in _lineage(error, STATUSES):
         status, code = STATUSES[kind]

@@ -14,14 +14,19 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from manage.app import build_app
+from manage.catalogs import PublishingSettings, catalogs, validators
 from manage.keys import create_admin_key
 from manage.services import Services
+from meterbridge.adapters.dynamodb.invoice_admin import InvoiceAdminStore
 from meterbridge.adapters.dynamodb.ledger_decisions import LedgerAdminStore
+from meterbridge.adapters.dynamodb.publication_store import DynamoPublicationStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.adapters.dynamodb.usage_log_store import UsageLogStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
 from meterbridge.adapters.settle_queue import SqsSettleQueue
+from meterbridge.application.publication_ports import Publishing
 from meterbridge.lambda_runtime.clock import SystemClock
+from meterbridge.lambda_runtime.invoicing import invoicing_rules
 from meterbridge.lambda_runtime.observability import make_logger
 from meterbridge.lambda_runtime.settings import load, minutes, variable
 
@@ -34,7 +39,9 @@ class Settings:
     usage_log_table: str = variable("USAGE_LOG_TABLE")
     usage_table: str = variable("USAGE_TABLE")
     ledger_table: str = variable("LEDGER_TABLE")
+    invoices_table: str = variable("INVOICES_TABLE")
     settle_queue_url: str = variable("SETTLE_QUEUE_URL")
+    archive_bucket: str = variable("ARCHIVE_BUCKET", default="")
     grace: timedelta = variable("GRACE_MINUTES", minutes, default=timedelta(minutes=15))
 
 
@@ -48,6 +55,14 @@ SERVICES = Services(
     queue=SqsSettleQueue(SETTINGS.settle_queue_url),
     clock=SystemClock(),
     grace=SETTINGS.grace,
+    publishing=Publishing(
+        DynamoPublicationStore(SETTINGS.registry_table),
+        validators(),
+        catalogs(load(PublishingSettings, os.environ)),
+    ),
+    invoices=InvoiceAdminStore(SETTINGS.invoices_table, answers_table=SETTINGS.registry_table),
+    invoicing=invoicing_rules(os.environ),
+    archive_bucket=SETTINGS.archive_bucket,
 )
 APP = build_app(SERVICES, LOGGER)
 

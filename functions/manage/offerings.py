@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from manage.answers import entity, gone, listed
 from manage.fields import Cursor, IdempotencyKey, IdPath, Limit
 from manage.idempotency import Idempotency
+from manage.offering_faults import add_offering_faults
 from manage.resolver import Resolver
 from manage.schemas_offerings import NewOffering, NewVersion, OfferingList, OfferingView
 from manage.services import Services, new_id, products_in_view
@@ -25,6 +26,7 @@ TAGS = ["Offerings"]
 def add_offerings(app: Resolver, services: Services, idempotency: Idempotency) -> None:
     """Add the routes of offerings."""
     registry = services.registry
+    add_offering_faults(app, services)
 
     @app.post("/v1/offerings", tags=TAGS, summary="Create an offering: version 1", status_code=201)
     def post_offering(

@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
@@ -14,16 +15,23 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from manage.errors import MalformedBodyError, MediaTypeError, UnauthenticatedError, problem_of
 from meterbridge.application.authorize_call import needed_scope
 from meterbridge.application.refusals import ForbiddenError
 from meterbridge.domain.api_keys import Caller
+from meterbridge.domain.errors import StoreUnavailableError
+from meterbridge.domain.pricing.faults import Fault as DomainFault
 from meterbridge.lambda_runtime.callers import caller_of
-from meterbridge.lambda_runtime.problems import CONTENT_TYPE, SECURITY_HEADERS, Problem
+from meterbridge.lambda_runtime.problems import CONTENT_TYPE, SECURITY_HEADERS, Fault, Problem
 
 _JSON = re.compile(r"application/json\s*(;.*)?", re.IGNORECASE)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+MoreFaults = Callable[..., Iterable[DomainFault]]
+"""Takes a body that is not of the right form, and the named groups of the path's pattern."""
 
 
 class Resolver(APIGatewayHttpResolver):
@@ -38,6 +46,7 @@ class Resolver(APIGatewayHttpResolver):
             enable_validation=True, serializer=json.dumps, json_body_deserializer=exact_json
         )
         self._logger = logger
+        self._more_faults: list[tuple[re.Pattern[str], MoreFaults]] = []
         self.exception_handler(Exception)(self._answer_error)
         self.not_found(self._answer_no_route)
 
@@ -87,13 +96,37 @@ class Resolver(APIGatewayHttpResolver):
     def _answer_error(self, error: Exception) -> Response[str]:
         return _response(self._problem(error))
 
+    def tell_more_faults(self, pattern: str, faults: MoreFaults) -> None:
+        """Have faults told together with those of a body's form, which is checked before a route.
+
+        Args:
+            pattern: of the paths whose POST takes such a body.
+        """
+        self._more_faults.append((re.compile(pattern), faults))
+
     def _problem(self, error: Exception) -> Problem:
         problem = problem_of(error)
+        if isinstance(error, RequestValidationError):
+            problem = self._with_more_faults(error)
         if problem is None:
             self._logger.exception("unexpected error", exc_info=error)
             return Problem(500, "internal_error", "It is logged and nothing you sent is shown here")
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._logger.warning("answered with an error", exc_info=error)
+        return problem
+
+    def _with_more_faults(self, error: RequestValidationError) -> Problem | None:
+        problem, event = problem_of(error), self.current_event
+        for pattern, more_faults in self._more_faults:
+            match = pattern.fullmatch(event.path)
+            if problem is None or match is None or event.http_method.upper() != "POST":
+                continue
+            try:
+                found = more_faults(event.json_body, **match.groupdict())
+                more = [Fault(each.pointer, each.code, each.detail) for each in found]
+            except StoreUnavailableError as unavailable:
+                return problem_of(unavailable)
+            problem = replace(problem, errors=[*problem.errors, *more])
         return problem
 
 

@@ -19,6 +19,7 @@ from sandbox.demo.deals import DEALS, Deal, create_offering, overrides_of
 from sandbox.demo.deals import OFFERING as PRO_OFFERING
 from sandbox.demo.deals import PLAN as PRO
 from sandbox.demo.expected import expected_totals
+from sandbox.demo.invoice import ShownInvoice, show_invoice
 from sandbox.demo.outcome import Outcome, Traffic
 from sandbox.demo.seller import OFFERING, PLAN, PRODUCT, Seller
 from sandbox.demo.trace import CUSTOMERS, Request, customer_id, hours_of, read_trace
@@ -113,6 +114,12 @@ class Demo:
                 return
             time.sleep(10)
 
+    def invoice_of_private_deal(self, charges: Sequence[ChargeBook]) -> ShownInvoice:
+        """The draft of its invoice, as a table and as files."""
+        sold = next(sold for sold, deal in self.deals if deal.private)
+        book = next(book for book in charges if book.customer == sold.customer)
+        return show_invoice(self.seller, sold.agreement_id, book.expected, RESULT.parent)
+
     def outcome(self, requests: Sequence[Request], sent: int, began: float) -> Outcome:
         """What came out, with every statement recounted from the raw usage log."""
         first, last = hours_of(requests)
@@ -123,6 +130,7 @@ class Demo:
             clouds=self.clouds,
             lines=quantities,
             charges=charges,
+            invoice=self.invoice_of_private_deal(charges),
             traffic=Traffic(
                 sent=sent,
                 accepted=self.accepted,

@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.demo.books import BookLine, totals_by_meter
 from sandbox.demo.charges import ChargeBook
 from sandbox.demo.clouds import Cloud
+from sandbox.demo.invoice import ShownInvoice
 from sandbox.demo.seller import DIMENSIONS
 
 _COLUMNS = ("used (CSV)", "metered", "reported", "billed", "carried")
@@ -53,6 +54,7 @@ class Outcome:
     oddities: Sequence[str]
     seconds: float
     charges: Sequence[ChargeBook] = ()
+    invoice: ShownInvoice | None = None
 
     @property
     def balanced(self) -> bool:
@@ -64,6 +66,7 @@ class Outcome:
         """Whether every quantity of every customer is right on every cloud."""
         billed_on_all = all(self.records.get(channel) for channel in self.clouds)
         lines_right = all(line.right for line in (*self.lines, *self.charges))
+        lines_right = lines_right and (self.invoice is None or self.invoice.right)
         return lines_right and self.traffic.right and billed_on_all and not self.oddities
 
     def table(self) -> str:
@@ -71,7 +74,9 @@ class Outcome:
         parts = [_part(cloud, self._of(channel)) for channel, cloud in self.clouds.items()]
         everything = ["All clouds", *_totals(self.lines), ""]
         charged = _charges(self.charges) if self.charges else []
-        rows = [*(line for part in parts for line in part), *everything, *charged, *_legend()]
+        invoice = [self.invoice.table(), ""] if self.invoice is not None else []
+        tables = (line for part in parts for line in part)
+        rows = [*tables, *everything, *_legend(), "", *charged, *invoice]
         return "\n".join(rows)
 
     def to_json(self) -> dict[str, Any]:

@@ -76,19 +76,30 @@ class Seller:
         *,
         content_type: str = "application/json",
     ) -> Any:
-        """One call, sent again when the answer asks for it.
+        """One call, sent again when the answer asks for it; what the JSON of its answer says.
 
         Raises:
             RefusedError: with what the API answered.
         """
         data = None if body is None else json.dumps(body).encode()
+        return json.loads(self._answer(method, path, data, content_type) or b"null")
+
+    def download(self, path: str) -> bytes:
+        """A file.
+
+        Raises:
+            RefusedError: with what the API answered.
+        """
+        return self._answer("GET", path, None, "application/json")
+
+    def _answer(self, method: str, path: str, data: bytes | None, content_type: str) -> bytes:
         for attempt in range(_ATTEMPTS):
             request = urllib.request.Request(f"{self._url}{path}", data=data, method=method)
             request.add_header("Authorization", f"Bearer {self._key}")
             request.add_header("Content-Type", content_type)
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
-                    return json.loads(answer.read() or b"null")
+                    return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 said = error.read().decode(errors="replace")
                 if error.code not in _AGAIN or attempt == _ATTEMPTS - 1:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from sandbox.demo.clouds import Cloud, clouds_of
-from sandbox.demo.seller import Seller
+from sandbox.demo.deals import create_offering
+from sandbox.demo.seller import OFFERING, PLAN, Seller
 from sandbox.local_cloud.cloud import LocalCloud
 from sandbox.marketplaces.client import SandboxControl
 from sandbox.marketplaces.http_server import running_sandbox
@@ -54,12 +55,15 @@ class Deployment:
         hours: int = 24,
         zero_records: bool = False,
         used_before: int = 0,
+        offering: str = OFFERING,
+        plan: str = PLAN,
     ) -> Buyer:
         """A buyer of its own for each test, so that tests do not meet.
 
         Args:
             hours: how long ago the agreement began.
             used_before: requests that are counted before the agreement is known here.
+            offering, plan: what is bought: unit prices, or else terms.
         """
         number, cloud = next(self.numbers), self.clouds[channel]
         starts_at = (datetime.now(UTC) - timedelta(hours=hours)).replace(microsecond=0)
@@ -67,13 +71,15 @@ class Deployment:
             moment = closed_moment()
             self.send([llm_request(f"buyer-{number}", n, moment) for n in range(used_before)])
             self.cloud.invoke("CloseWindows", {})
-        bought = cloud.admit(number, starts_at)
+        bought = cloud.admit(number, starts_at, plan)
         agreement_id = self.seller.add_customer(
             f"buyer-{number}",
             channel=channel,
             buyer=bought.fields,
             starts_at=starts_at,
             zero_records=zero_records,
+            offering=offering,
+            plan=plan,
         )
         return Buyer(f"buyer-{number}", cloud, agreement_id, bought.reference)
 
@@ -159,6 +165,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         cloud.deploy()
         seller = Seller(cloud.api_url, cloud.create_admin_key("e2e"))
         seller.set_up_catalog({each.channel: each.listing for each in clouds.values()})
+        create_offering(seller)
         producer = Seller(cloud.api_url, seller.ingest_key())
         yield Deployment(cloud, control, clouds, seller, producer, count(1), marketplace.url)
 

@@ -281,7 +281,7 @@ class FakeRegistry:
         _refuse(
             meter_id,
             (
-                meter_id in meters_of(offering)
+                meter_id in meters_of(offering.plans)
                 for versions in self._offerings.values()
                 for offering in versions
             ),

@@ -30,6 +30,7 @@ FUNCTIONS = (
     "report_usage_azure",
     "report_usage_gcp",
     "archive_usage",
+    "issue_invoices",
     "manage",
 )
 
@@ -165,7 +166,7 @@ def test_a_handler_imports_with_nothing_but_the_layers(local_assembly: Assembly,
 
 
 def test_our_own_package_comes_before_the_third_party_ones(local_assembly: Assembly) -> None:
-    common, dependencies = local_assembly.functions["manage"].layers
+    common, dependencies = local_assembly.functions["ingest_usage"].layers
 
     assert [path.name for path in common.iterdir()] == ["python"]
     assert [path.name for path in (common / "python").iterdir()] == ["meterbridge"]
@@ -186,6 +187,15 @@ def test_only_the_archive_has_duckdb(production_assembly: Assembly) -> None:
         if any((layer / "python" / "duckdb").is_dir() for layer in function.layers)
     ] == ["archive_usage"]
     assert len(production_assembly.functions["archive_usage"].layers) == 3
+
+
+def test_only_the_management_api_has_a_library_for_pdfs(production_assembly: Assembly) -> None:
+    assert [
+        name
+        for name, function in production_assembly.functions.items()
+        if any((layer / "python" / "reportlab").is_dir() for layer in function.layers)
+    ] == ["manage"]
+    assert len(production_assembly.functions["manage"].layers) == 3
 
 
 def test_the_layer_for_aws_has_wheels_for_its_interpreter_and_no_other(

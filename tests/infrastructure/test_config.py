@@ -31,7 +31,14 @@ def test_an_empty_context_is_a_production_deployment_with_defaults() -> None:
         gcp_service_account=None,
         gcp_secret_arn=None,
         gcp_user_labels=UserLabels.NONE,
+        publishing=False,
         reporting_mode=ReportingMode.LIVE,
+        seller_name=None,
+        seller_address=None,
+        seller_tax_id=None,
+        seller_email=None,
+        invoice_prefix="MB-",
+        invoice_days=3,
         alarm_email=None,
         log_retention=logs.RetentionDays.THREE_MONTHS,
     )
@@ -46,6 +53,7 @@ def test_settings_given_on_the_command_line_are_strings_and_are_parsed() -> None
             "marketplace_endpoint": "http://127.0.0.1:8642",
             "marketplace_role_arn": "arn:aws:iam::123456789012:role/path/Seller",
             "marketplace_external_id": "outside",
+            "publishing": "true",
             "reporting_mode": "dry-run",
             "log_retention": "ONE_DAY",
         }
@@ -54,6 +62,7 @@ def test_settings_given_on_the_command_line_are_strings_and_are_parsed() -> None
     assert (config.stage, config.is_local) == (Stage.LOCAL, True)
     assert (config.schedule_minutes, config.grace_minutes) == (1, 0)
     assert config.marketplace_role_arn == "arn:aws:iam::123456789012:role/path/Seller"
+    assert config.publishing is True
     assert config.reporting_mode is ReportingMode.DRY_RUN
     assert config.log_retention is logs.RetentionDays.ONE_DAY
 
@@ -69,6 +78,10 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
                 "gcp_audience": "my-pool",
                 "gcp_service_account": "meter@acme.example",
                 "gcp_user_labels": "all",
+                "seller_name": "a\nb",
+                "invoice_prefix": "MB 1",
+                "invoice_days": "0",
+                "publishing": "yes",
                 "alarm_email": "nobody",
                 "log_retention": "FOREVER",
             }
@@ -83,6 +96,10 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         "gcp_audience",
         "gcp_service_account",
         "gcp_user_labels",
+        "seller_name",
+        "invoice_prefix",
+        "invoice_days",
+        "publishing",
         "alarm_email",
         "log_retention",
     ]

@@ -85,6 +85,16 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Bucket/usage/*": {"GetObject", "PutObject"},
         "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
     },
+    "IssueInvoices": {
+        "Registry": READ_REGISTRY,
+        "Registry index": {"Query"},
+        "Usage": READ,
+        "Ledger": READ,
+        "Ledger index": {"Query"},
+        "Invoices": READ | {"PutItem", "BatchGetItem"},
+        "Invoices index": {"Query"},
+        "LostWakeUps": {"SendMessage", "GetQueueAttributes", "GetQueueUrl"},
+    },
     "Manage": {
         "Registry index": {"Query"},
         "Registry": READ_REGISTRY | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"},
@@ -92,6 +102,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "Ledger index": {"Query"},
         "Usage": READ,
         "UsageLog": {"Query"},
+        "Invoices": READ | {"PutItem"},
+        "Invoices index": {"Query"},
         "SettleQueue": {"SendMessage"},
     },
 }
@@ -118,8 +130,10 @@ def _named(resource: Any, action: str) -> str:
     text = str(resource)
     if action.startswith("s3:"):
         return "Bucket" + (re.search(r"/\w+/\*", text) or [""])[0]
-    names = ("UsageLog", "Usage", "Ledger", "Registry", "SettleQueue", "LostBatches", "LostWakeUps")
-    known = [name for name in names if re.search(f"(Storage|Aggregation|Archive){name}", text)]
+    names = ("UsageLog", "Usage", "Ledger", "Registry", "Invoices")
+    names += ("SettleQueue", "LostBatches", "LostWakeUps")
+    owners = "(Storage|Aggregation|Archive|Invoicing)"
+    known = [name for name in names if re.search(f"{owners}{name}", text)]
     known += [name for name in names if re.search(f"Reporting[A-Z][a-z]+{name}", text)]
     part = " stream" if "tream" in text else " index" if "/index/" in text else ""
     return f"{known[0]}{part}" if known else text

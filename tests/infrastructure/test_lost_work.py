@@ -14,6 +14,7 @@ DEAD_LETTERS = {
     "AggregationLostWakeUps",
     "AggregationUnsettled",
     "ArchiveLostWakeUps",
+    "InvoicingLostWakeUps",
     "ReportingAwsLostWakeUps",
     "ReportingAzureLostWakeUps",
     "ReportingGcpLostWakeUps",
@@ -132,4 +133,4 @@ def test_no_function_that_is_woken_asynchronously_lacks_such_a_queue(
     rules = [r for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
     configs = [r for r in resources.values() if r["Type"] == "AWS::Lambda::EventInvokeConfig"]
 
-    assert len(rules) == len(configs) == 5
+    assert len(rules) == len(configs) == 6

@@ -34,6 +34,7 @@ BUSINESS = (
     "EventConflicts",
     "UnbalancedStatements",
     "FoldFailures",
+    "InvoicesFailed",
 )
 
 
@@ -72,7 +73,8 @@ def test_a_schedule_that_stands_still_raises_an_alarm_though_nothing_is_measured
     standing = [
         alarm
         for alarm in _alarms(template)
-        if alarm["MetricName"] == "Invocations" and "Archive" not in str(alarm["Dimensions"])
+        if alarm["MetricName"] == "Invocations"
+        and not any(hourly in str(alarm["Dimensions"]) for hourly in ("Archive", "IssueInvoices"))
     ]
 
     assert len(standing) == 4
@@ -82,13 +84,14 @@ def test_a_schedule_that_stands_still_raises_an_alarm_though_nothing_is_measured
         assert (alarm["Threshold"], alarm["Period"]) == (1, 3 * 60 * minutes)
 
 
-def test_an_archive_that_stands_still_raises_an_alarm_after_three_hours(
-    template: Template,
+@pytest.mark.parametrize("hourly", ["ArchiveUsage", "IssueInvoices"])
+def test_what_runs_every_hour_raises_an_alarm_after_three_hours_of_standing_still(
+    template: Template, hourly: str
 ) -> None:
     (alarm,) = (
         alarm
         for alarm in _alarms(template)
-        if alarm["MetricName"] == "Invocations" and "Archive" in str(alarm["Dimensions"])
+        if alarm["MetricName"] == "Invocations" and hourly in str(alarm["Dimensions"])
     )
 
     assert (alarm["Period"], alarm["TreatMissingData"]) == (3 * 3600, "breaching")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-TABLES = ("UsageLog", "Usage", "Ledger", "Registry")
+TABLES = ("UsageLog", "Usage", "Ledger", "Registry", "Invoices")
 
 
 def _tables(template: Template) -> dict[str, dict[str, Any]]:
@@ -64,7 +64,11 @@ def test_the_usage_log_streams_keys_and_expires(template: Template) -> None:
 
 @pytest.mark.parametrize(
     ("table", "index", "prefix"),
-    [("Ledger", "pending", "pending"), ("Registry", "by_reference", "ref")],
+    [
+        ("Ledger", "pending", "pending"),
+        ("Registry", "by_reference", "ref"),
+        ("Invoices", "listed", "listed"),
+    ],
 )
 def test_an_index_is_sparse_and_complete(
     template: Template, table: str, index: str, prefix: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -107,9 +109,24 @@ def test_only_a_clouds_own_function_waits_for_its_identity_library(
     assert [
         path for path, names in found.items() if any(name.startswith(library) for name in names)
     ] == [label(PACKAGE / f"adapters/marketplaces/{cloud}_credentials.py")]
+    publishing = ["functions/manage/azure_catalog.py"] if cloud == "azure" else []
     assert [path for path, names in found.items() if credentials in names] == [
-        f"functions/report_usage_{cloud}/handler.py"
+        *publishing,
+        f"functions/report_usage_{cloud}/handler.py",
     ]
+
+
+def test_the_management_api_waits_for_no_identity_library_before_it_publishes() -> None:
+    code = "import sys, manage.catalogs, manage.app; print('azure.identity' in sys.modules)"
+    paths = [str(ROOT / "functions"), str(ROOT / "layers/common/python")]
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "False"
 
 
 def reached_from(path: Path, roots: tuple[Path, ...]) -> set[str]:

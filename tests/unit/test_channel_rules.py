@@ -21,9 +21,13 @@ DATA = {
     ("domain/agreements.py", "GcpBuyerReference"),
     ("domain/channels.py", ""),
     ("domain/policy.py", ""),
-    ("domain/pricing/channel_faults.py", ""),
+    ("domain/listing_fees.py", ""),
+    ("domain/pricing/listing_limits.py", ""),
+    ("domain/publishing/listings.py", "AwsListing"),
+    ("domain/publishing/listings.py", "AzureListing"),
+    ("domain/publishing/listings.py", "GcpListing"),
 }
-"""Where a marketplace may be named: whose words a buyer's reference is in, and whose rules these are."""
+"""Where a marketplace may be named: whose words a reference or a listing is in, whose rules these are."""
 
 MODULES = sorted(
     path for layer in ("domain", "application") for path in (PACKAGE / layer).rglob("*.py")

@@ -1,4 +1,4 @@
-"""`BatchMeterUsage` on the wire: JSON 1.1 in and out, signatures, the quota, and error answers."""
+"""AWS Marketplace: `BatchMeterUsage` on the wire (JSON 1.1 in and out), and the catalog beside it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..exchange import Answer, Call, Json, Refusal, RefusalKind, Request
 from ..journal import Fact
 from ..wire import json_answer, labels_of
 from .administration import AwsAdministration
+from .catalog_api import CatalogApi
+from .change_sets import KIND
 from .errors import AwsError, serialization, throttled
 from .metering import AwsMetering, Result, Status
 from .records import read_batch, read_json
@@ -37,7 +39,7 @@ _REFUSALS = {
 
 
 class AwsMarketplace(Endpoint[AwsSettings]):
-    """AWS Marketplace's metering API.
+    """AWS Marketplace's metering API, and its catalog.
 
     Args:
         settings: Policy to begin with, and to return to on a reset.
@@ -53,14 +55,18 @@ class AwsMarketplace(Endpoint[AwsSettings]):
 
     def _begin(self) -> AwsAdministration:
         self._metering = AwsMetering(self._initial)
+        self._catalog = CatalogApi(self._quota, self._is_metered)
         return AwsAdministration(self._metering)
 
     def claims(self, request: Request) -> bool:
-        """Every call of the AWS JSON protocol goes to the root path."""
-        return request.path == "/"
+        """Every call of the AWS JSON protocol goes to the root path, the catalog's to their own."""
+        return request.path == "/" or CatalogApi.claims(request)
 
     def describe(self, request: Request) -> Call:
         """Labels each record with its licence, account, customer identifier and dimension."""
+        if CatalogApi.claims(request):
+            labels = CatalogApi.labels(request)
+            return Call(self.name, CatalogApi.operation(request), labels)
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         try:
             body = read_json(request.body)
@@ -72,6 +78,8 @@ class AwsMarketplace(Endpoint[AwsSettings]):
 
     def answer(self, request: Request, *, now: datetime, unprocessed: frozenset[int]) -> Answer:
         """Serves one call."""
+        if CatalogApi.claims(request):
+            return self._catalog.answer(request, self._metering.settings, now)
         try:
             return self._meter(request, now, unprocessed)
         except AwsError as error:
@@ -114,11 +122,22 @@ class AwsMarketplace(Endpoint[AwsSettings]):
         """Hours that are billed twice."""
         return self._metering.warnings()
 
+    def _is_metered(self, product_id: str, dimension: str) -> bool:
+        """Whether the product was metered, with its id for a code."""
+        return any(
+            (row.product, row.dimension) == (product_id, dimension)
+            for row in self._metering.bill.values()
+        )
+
     def _put_back(self, fact: Fact) -> None:
+        if fact["kind"] == KIND:
+            self._catalog.change_sets.put_back(fact)
+            return
         self._metering.put_back(BilledRecord.from_fact(fact))
 
     def _empty_bill(self) -> None:
         self._metering.bill.clear()
+        self._catalog.change_sets.clear()
 
 
 def _check_protocol(request: Request) -> None:

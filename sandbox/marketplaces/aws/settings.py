@@ -24,6 +24,7 @@ class AwsSettings(Settings):
             happen; `accept` reads such records as LicenseArn ones.
         max_body_bytes: A body must be smaller. "1 MB" is read as the smaller 1,000,000.
         max_records: Records in one call.
+        change_set_seconds: How long a change set of the catalog is carried out.
     """
 
     late_limit_seconds: int = 24 * 3600
@@ -35,3 +36,4 @@ class AwsSettings(Settings):
     mixed_styles: Literal["refuse", "accept"] = "refuse"
     max_body_bytes: int = 1_000_000
     max_records: int = 25
+    change_set_seconds: int = 300

@@ -1,4 +1,4 @@
-"""Usage events and Entra's token endpoint on the wire: paths, JSON, tokens, headers, errors."""
+"""Usage events, product ingestion and Entra's token endpoint on the wire: paths, JSON, tokens, errors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from .administration import AzureAdministration
 from .catalog import GUID
 from .errors import AzureError, Status, TokenError, bad_argument
 from .events import read_batch, read_json
+from .ingestion import GRAPH, KIND, Ingestion
 from .metering import AzureMetering, Result
 from .settings import AzureSettings
-from .tokens import Token, Tokens, discovery
+from .tokens import METERING, Token, Tokens, discovery
 from .usage_report import usage_rows
 from .wire import labels, logged, to_wire
 
@@ -45,7 +46,7 @@ _REFUSALS = {
 
 
 class AzureMarketplace(Endpoint[AzureSettings]):
-    """Azure Marketplace's metering API, and the directory that lets in.
+    """Azure Marketplace's metering and product ingestion APIs, and the directory that lets in.
 
     Args:
         settings: Policy to begin with, and to return to on a reset.
@@ -62,17 +63,21 @@ class AzureMarketplace(Endpoint[AzureSettings]):
     def _begin(self) -> AzureAdministration:
         self._metering = AzureMetering(self._initial)
         self._tokens = Tokens(self._wall)
+        self._ingestion = Ingestion()
         return AzureAdministration(self._metering, self._tokens)
 
     def claims(self, request: Request) -> bool:
-        """The metering API under `/api`, and a tenant's token endpoints."""
+        """Metering under `/api`, ingestion under its own path, and a tenant's token endpoints."""
         paths = {path for _, path in _OPERATIONS}
-        return request.path in paths or _is_sign_in(request.path)
+        own = request.path in paths or Ingestion.claims(request.path)
+        return own or _is_sign_in(request.path)
 
     def describe(self, request: Request) -> Call:
         """Labels each event with its resource, plan and dimension."""
         if _is_sign_in(request.path):
             return Call(self.name, SIGN_IN)
+        if Ingestion.claims(request.path):
+            return Call(self.name, Ingestion.operation(request))
         operation = request.path.rpartition("/")[2]
         try:
             body = read_json(request.body)
@@ -88,9 +93,20 @@ class AzureMarketplace(Endpoint[AzureSettings]):
         if _is_sign_in(request.path):
             return self._sign_in(request)
         try:
+            if Ingestion.claims(request.path):
+                return self._ingest(request, now)
             return self._serve(request, now, unprocessed)
         except AzureError as error:
             return self._refused(error, request.headers)
+
+    def _ingest(self, request: Request, now: datetime) -> Answer:
+        self._admitted(request, GRAPH)
+        if not self._quota.admits(self._metering.settings, now):
+            raise AzureError(429, "TooManyRequests", "Too many requests.")
+        takes = self._metering.settings.seconds("configure")
+        status, body, fact = self._ingestion.serve(request, now, takes)
+        answer = _answer(status, body, "Success", request.headers)
+        return replace(answer, facts=(fact,) if fact is not None else ())
 
     def _sign_in(self, request: Request) -> Answer:
         base_url = f"http://{request.headers.get('host', '')}"
@@ -164,8 +180,8 @@ class AzureMarketplace(Endpoint[AzureSettings]):
         }
         return _metered(400, whole, result.status.value, request.headers, [result])
 
-    def _admitted(self, request: Request) -> Token:
-        token = self._tokens.holder(request.headers.get("authorization", ""))
+    def _admitted(self, request: Request, audience: str = METERING) -> Token:
+        token = self._tokens.holder(request.headers.get("authorization", ""), audience)
         if token is None:
             status = self._metering.settings.bad_token_status
             code = "Unauthorized" if status == 401 else "Forbidden"
@@ -197,10 +213,14 @@ class AzureMarketplace(Endpoint[AzureSettings]):
         return []
 
     def _put_back(self, fact: Fact) -> None:
+        if fact["kind"] == KIND:
+            self._ingestion.put_back(fact)
+            return
         self._metering.put_back(BilledRecord.from_fact(fact))
 
     def _empty_bill(self) -> None:
         self._metering.bill.clear()
+        self._ingestion.clear()
 
 
 def _is_sign_in(path: str) -> bool:

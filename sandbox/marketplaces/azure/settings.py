@@ -21,6 +21,7 @@ class AzureSettings(Settings):
         bad_token_status: 401 as the newer text has it, or 403 as the older.
         result_order: Order of a batch's results; none is promised, so they come back `reversed`.
         max_events: Events in one batch.
+        configure_seconds: How long a configure job of product ingestion is carried out.
     """
 
     late_limit_seconds: int = 24 * 3600
@@ -30,3 +31,4 @@ class AzureSettings(Settings):
     bad_token_status: Literal[401, 403] = 401
     result_order: Literal["reversed", "sent"] = "reversed"
     max_events: int = 25
+    configure_seconds: int = 120

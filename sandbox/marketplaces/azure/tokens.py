@@ -89,13 +89,13 @@ class Tokens:
         """Every token given so far is worth nothing any more."""
         self._given.clear()
 
-    def holder(self, authorization: str) -> Token | None:
+    def holder(self, authorization: str, audience: str = METERING) -> Token | None:
         """The token of a request; None when it is missing, unknown, expired or for others."""
         scheme, _, text = authorization.partition(" ")
         token = self._given.get(text.strip())
         if scheme.lower() != "bearer" or token is None:
             return None
-        usable = token.audience == METERING and self._wall() < token.expires_at
+        usable = token.audience == audience and self._wall() < token.expires_at
         return token if usable else None
 
     def grant(self, path: str, base_url: str, body: bytes, lifetime: timedelta) -> dict[str, Any]:

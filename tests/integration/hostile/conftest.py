@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,7 @@ from agreed_setup import PLANS, create_deal
 from api_setup import AGREEMENT, METER, OFFERING, Api, create_all, make_api
 from builders import NOON, at, metering_record
 from decision_setup import conflicted, refused
-from hostile_requests import Sent
+from hostile_requests import AWS_LISTING, Sent
 from meterbridge.application.ingest_usage import ShardPlans
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import RecordState
@@ -23,6 +23,7 @@ from meterbridge.domain.windows import BillingPeriod
 from meterbridge.lambda_runtime.problems import CONTENT_TYPE
 from offering_terms import CALLS_METER, offering
 
+GCP_PUBLICATION = {"channel": "gcp", "gcp": {"service_name": "a.example", "plan_id": "std"}}
 CONTEXT = SimpleNamespace(
     function_name="ingest_usage",
     memory_limit_in_mb=1769,
@@ -54,6 +55,7 @@ class Front:
         call("POST", "/v1/offerings", offering(plans=PLANS))
         create_deal(call, id="agr_terms", customer_id="deal", channel="stripe", aws=None)
         _leave_to_a_person(api)
+        _publish(api)
         self.over(api)
         self.api = api
 
@@ -71,6 +73,15 @@ class Front:
             assert answer["headers"]["Content-Type"] == CONTENT_TYPE
         json.dumps(answer, ensure_ascii=False).encode()
         return dict(answer)
+
+
+def _publish(api: Api) -> None:
+    """Two publications of the usual offering: one for a catalog, one for a person."""
+    channels = (("pub_aws", {"channel": "aws", "aws": AWS_LISTING}), ("pub_gcp", GCP_PUBLICATION))
+    for name, body in channels:
+        made = api.client()("POST", "/v1/offerings/off_std/publications", body)
+        store = api.services.publishing.store
+        store.add(replace(store.publication(made.body["id"]), id=name))
 
 
 def _leave_to_a_person(api: Api) -> None:

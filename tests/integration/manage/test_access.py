@@ -17,6 +17,11 @@ from meterbridge.lambda_runtime.callers import caller_of
 
 DESCRIPTION = Path(__file__).parents[3] / "docs" / "openapi.json"
 INGEST = ("POST", "/v1/events")
+COMPUTED = {
+    ("POST", "/v1/offerings/{offering_id}/preview"),
+    ("POST", "/v1/offerings/{offering_id}/replay"),
+}
+"""What is posted and yet changes nothing."""
 
 
 def described() -> dict[tuple[str, str], dict[str, object]]:
@@ -49,7 +54,8 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 def test_only_reading_is_open_to_readers_and_only_sending_to_senders() -> None:
     for (method, path), operation in described().items():
-        expected = "read" if method == "GET" else "admin"
+        reads = method == "GET" or (method, path) in COMPUTED
+        expected = "read" if reads else "admin"
         if (method, path) == INGEST:
             expected = "ingest"
         assert operation["x-meterbridge-scope"] == expected, (method, path)
@@ -81,6 +87,10 @@ def test_sending_usage_takes_the_ingest_scope_and_nothing_else() -> None:
         ("post", "/v1/events"),
         ("OPTIONS", "/v1/events"),
         ("get", "/v1/products"),
+        ("PUT", "/v1/offerings/off_1/preview"),
+        ("POST", "/v1/offerings/off_1/preview/x"),
+        ("POST", "/v1/offerings/off_1/x/preview"),
+        ("POST", "/v1/agreements/agr_1/preview"),
         ("", ""),
     ):
         assert needed_scope(method, path) is Scope.ADMIN, (method, path)

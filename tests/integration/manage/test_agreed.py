@@ -19,8 +19,10 @@ from agreed_setup import (
     create_deal,
     create_offering,
 )
-from api_setup import AGREEMENT, Api, create_all
+from api_setup import Api, make_api
 from http_api import Client
+from meterbridge.application.registry_admin import Answer
+from meterbridge.domain.agreements import Agreement
 
 TIERS = {
     "model": "graduated",
@@ -209,17 +211,6 @@ def test_an_agreement_that_has_ended_takes_nothing_more(call: Client) -> None:
     assert call("POST", f"{PATH}/grants", GRANT).status == 201
 
 
-def test_a_plan_of_unit_prices_takes_overrides_of_its_prices(call: Client) -> None:
-    create_all(call)
-    call("POST", "/v1/customers", {"id": "b"})
-    price = {"model": "per_unit", "unit_price": "0.001"}
-    overrides = {"dimensions": [{"code": "tokens", "price": price, "included": "10"}]}
-    body = {**AGREEMENT, "id": "agr_2", "customer_id": "b", "channel": "manual", "aws": None}
-    made = call("POST", "/v1/agreements", {**body, "overrides": overrides})
-    assert made.status == 201
-    assert made.body["overrides"]["dimensions"][0]["included"] == "10"
-
-
 def test_what_is_agreed_belongs_to_the_product_of_its_agreement(api: Api, call: Client) -> None:
     create_offering(call)
     create_deal(call)
@@ -231,3 +222,43 @@ def test_what_is_agreed_belongs_to_the_product_of_its_agreement(api: Api, call: 
         ("DELETE", "plan-changes/2026-12-01T00:00:00Z", None),
     ):
         assert other(method, f"{PATH}/{path}", body).status == 404, path
+
+
+def test_of_two_grants_at_once_both_are_kept(stored: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = stored.client()
+    create_offering(call)
+    create_deal(call)
+    save = stored.registry.save_agreement
+
+    def overtaken(after: Agreement, answer: Answer | None = None) -> None:
+        monkeypatch.setattr(stored.registry, "save_agreement", save)
+        rival = make_api(stored.registry).client()
+        assert rival("POST", f"{PATH}/grants", {**GRANT, "id": "rival"}).status == 201
+        save(after, answer)
+
+    monkeypatch.setattr(stored.registry, "save_agreement", overtaken)
+    assert call("POST", f"{PATH}/grants", GRANT).status == 201
+    agreement = call("GET", PATH).body
+    assert [each["id"] for each in agreement["grants"]] == ["rival", "grt_1"]
+    assert agreement["version"] == 3
+
+
+def test_of_two_repeats_of_a_grant_at_once_one_has_the_effect(
+    stored: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, answers = stored.client(), []
+    create_offering(call)
+    create_deal(call)
+    save = stored.registry.save_agreement
+    unnamed = {name: value for name, value in GRANT.items() if name != "id"}
+
+    def overtaken(after: Agreement, answer: Answer | None = None) -> None:
+        monkeypatch.setattr(stored.registry, "save_agreement", save)
+        rival = make_api(stored.registry).client()
+        answers.append(rival("POST", f"{PATH}/grants", unnamed, Idempotency_Key="k1"))
+        save(after, answer)
+
+    monkeypatch.setattr(stored.registry, "save_agreement", overtaken)
+    slower = call("POST", f"{PATH}/grants", unnamed, Idempotency_Key="k1")
+    assert (slower.status, slower.body) == (201, answers[0].body)
+    assert [each["id"] for each in call("GET", PATH).body["grants"]] == [slower.body["id"]]

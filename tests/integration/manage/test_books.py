@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from api_setup import Api
+from api_setup import Api, not_publishing
 from builders import GRACE, at
+from fakes.invoice_store import FakeInvoiceStore
 from http_api import Client, http_event
 from manage import answers
 from manage.app import build_app
 from manage.services import Services
 from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.domain.usage_log import pack_events
 from meterbridge.lambda_runtime.observability import make_logger
 from world import World
@@ -69,6 +71,9 @@ def call(world: World) -> Client:
         queue=world.queue,
         clock=world.clock,
         grace=GRACE,
+        publishing=not_publishing(),
+        invoices=FakeInvoiceStore(),
+        invoicing=InvoicingRules(),
     )
     app = build_app(services, make_logger())
     return Api(app, services, services.registry, world.clock, world.queue).client(scopes="read")

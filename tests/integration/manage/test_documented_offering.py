@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from agreed_setup import use
 from api_setup import AGREEMENT, CUSTOMER, Api
 from offering_terms import create_catalog
-
-from .test_wallet import use
 
 DOCS = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 

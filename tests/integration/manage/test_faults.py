@@ -98,6 +98,7 @@ def test_a_missing_body_is_one_fault(call: Client) -> None:
     "price", [0.1, -1, "-1", "1e5", "NaN", "1_0", "٣", "", True, None, "1" * 19]
 )
 def test_a_price_is_a_plain_decimal_text(call: Client, price: Any) -> None:
+    call("POST", "/v1/products", PRODUCT)
     plans = [{"code": "std", "dimensions": [{**DIMENSION, "unit_price": price}]}]
     answer = call("POST", "/v1/offerings", {**OFFERING, "plans": plans})
     assert answer.faults == [("/plans/0/dimensions/0/unit_price", "decimal_text")]

@@ -64,6 +64,7 @@ class Deployed:
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     with mocked_table("Registry", "ref", "by_reference"):
         make_table("Ledger", "pending")
+        make_table("Invoices", "listed")
         for name in ("UsageLog", "Usage"):
             make_table(name)
         queue = boto3.client("sqs", region_name=REGION).create_queue(QueueName="settle")
@@ -72,6 +73,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
             ("LEDGER_TABLE", "Ledger"),
             ("USAGE_TABLE", "Usage"),
             ("USAGE_LOG_TABLE", "UsageLog"),
+            ("INVOICES_TABLE", "Invoices"),
             ("SETTLE_QUEUE_URL", queue["QueueUrl"]),
             ("GRACE_MINUTES", "15"),
         ):

@@ -8,6 +8,7 @@ import pytest
 
 from api_setup import DIMENSION, Api
 from http_api import Client
+from meterbridge.domain.errors import StoreUnavailableError
 from offering_terms import NATIVE_TERMS, TERMS, TOKENS, create_catalog, offering
 
 PUBLISHED_TOKENS = {
@@ -234,3 +235,49 @@ def test_more_meters_than_fit_in_a_transaction_are_refused(call: Client) -> None
     ]
     answer = call("POST", "/v1/offerings", offering({"dimensions": dimensions}))
     assert answer.faults == [("/plans", "too_many_meters")]
+
+
+def test_faults_of_form_are_told_together_with_those_of_the_other_plans(call: Client) -> None:
+    create_catalog(call)
+    broken = {"dimensions": [{**TOKENS, "price": {"model": "flat", "amount": 0.5}}]}
+    odd = {"dimensions": [{**TOKENS, "meter_id": "mtr_none"}], "minimum": {"amount": "0"}}
+    plans = [{"code": "broken", "terms": broken}, {"code": "odd", "terms": odd}, {"code": "empty"}]
+    expected = [
+        ("/plans/0/terms/dimensions/0/price/amount", "decimal_text"),
+        ("/plans/2", "dimensions_or_terms"),
+        ("/plans/1/terms/minimum/amount", "not_positive"),
+        ("/plans/1/terms/dimensions/0/meter_id", "unknown_meter"),
+    ]
+    assert call("POST", "/v1/offerings", offering(plans=plans)).faults == expected
+    call("POST", "/v1/offerings", offering())
+    version = {"name": "2", "plans": plans}
+    assert call("POST", "/v1/offerings/off_terms/versions", version).faults == expected
+    foreign = call("POST", "/v1/offerings", offering(plans=plans, product_id="prd_none"))
+    assert foreign.faults[2] == ("/product_id", "unknown_product")
+    unnamed = call("POST", "/v1/offerings", {**offering(), "name": ""})
+    assert unnamed.faults == [("/name", "string_too_short")]
+    assert call("POST", "/v1/offerings/off_none/versions", {"name": ""}).status == 422
+
+
+def test_an_unknown_product_is_told_with_the_faults_of_the_terms(call: Client) -> None:
+    create_catalog(call)
+    terms = {**TERMS, "minimum": {"amount": "0"}}
+    answer = call("POST", "/v1/offerings", offering(terms, product_id="prd_none"))
+    assert answer.faults == [
+        ("/product_id", "unknown_product"),
+        ("/plans/0/terms/minimum/amount", "not_positive"),
+        ("/plans/0/terms/dimensions/0/meter_id", "unknown_meter"),
+    ]
+
+
+def test_a_store_that_is_away_while_faults_are_collected_is_a_503(
+    api: Api, call: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_catalog(call)
+
+    def away(*_: object) -> None:
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(api.registry, "meter_entry", away)
+    answer = call("POST", "/v1/offerings", {**offering(), "name": ""})
+    assert (answer.status, answer.code) == (503, "store_unavailable")

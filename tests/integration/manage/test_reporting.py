@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from api_setup import Api
+from api_setup import Api, not_publishing
 from builders import GRACE, LICENSE_ARN, at
 from deadline_setup import Watched
+from fakes.invoice_store import FakeInvoiceStore
 from fakes.marketplace import never_arrived
 from fakes.settle_queue import FakeSettleQueue
 from http_api import Client
@@ -16,6 +17,7 @@ from manage.app import build_app
 from manage.services import Services
 from meterbridge.domain.agreements import AgreementState, AwsBuyerReference
 from meterbridge.domain.events import UsageEvent
+from meterbridge.domain.invoicing.invoicing_rules import InvoicingRules
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.usage_log import pack_events
 from meterbridge.lambda_runtime.observability import make_logger
@@ -49,6 +51,9 @@ def client(stored: Watched, **changes: Any) -> Client:
         queue=FakeSettleQueue(),
         clock=stored.clock,
         grace=GRACE,
+        publishing=not_publishing(),
+        invoices=FakeInvoiceStore(),
+        invoicing=InvoicingRules(),
     )
     app = build_app(services, make_logger())
     api = Api(app, services, stored.registry, stored.clock, FakeSettleQueue())

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from agreed_setup import PATH, create_deal, create_offering
+from agreed_setup import PATH, create_deal, create_offering, use
 from api_setup import Api, create_all
-from builders import at
 from http_api import Client
-from meterbridge.domain.meter_states import SumState
-from meterbridge.domain.partitions import Partition
-from meterbridge.domain.usage import FoldHead, FoldPosition, HourlyUsage
 from offering_terms import TOKENS
 
 ALL = "start=2026-11-01T00:00:00Z&end=2026-11-25T00:00:00Z"
@@ -26,15 +20,6 @@ FIRST = {
 }
 SECOND = {"id": "second", "amount": "15", "effective_at": "2026-11-10T00:00:00Z", "priority": 1}
 LATER = {"id": "later", "amount": "30", "effective_at": "2026-11-25T00:00:00Z"}
-
-
-def use(api: Api, hour: str, tokens: int) -> None:
-    """Tokens of one model in an hour."""
-    moment, position = at(hour), FoldPosition(1, 1)
-    states: Any = {"mtr_tokens": {("small",): SumState(Decimal(tokens))}}
-    row = HourlyUsage("prd_llm", "acme", moment, states, position, moment, moment)
-    head = FoldHead(Partition(moment, 0), position, "", moment, moment, 1, 0, 0)
-    api.services.usage.advance(head, [row])
 
 
 @pytest.fixture

@@ -144,25 +144,25 @@ def _terms_of(
     changed = overridden(plan, stage.overrides)
     known = set(validate(plan))
     faults += [
-        replace(each, pointer=at + _within_overrides(each.pointer, plan, stage.overrides))
+        replace(each, pointer=at + within_overrides(each.pointer, plan, stage.overrides))
         for each in validate(changed)
         if each not in known
     ]
     return changed, faults
 
 
-def _within_overrides(pointer: str, plan: PlanTerms, overrides: Overrides) -> str:
+def within_overrides(pointer: str, plan: PlanTerms, overrides: Overrides) -> str:
     """Where in the overrides a fault of the overridden plan comes from; "" is all of them."""
     _, part, *rest = pointer.split("/")
     if part == "spend_cap" and overrides.spend_cap is not None:
         return pointer
-    if part == "discounts" and int(rest[0]) >= len(plan.discounts):
+    if part == "discounts" and rest and int(rest[0]) >= len(plan.discounts):
         return "/".join(("/discounts", str(int(rest[0]) - len(plan.discounts)), *rest[1:]))
-    if part == "dimensions":
+    if part == "dimensions" and rest:
         code = plan.dimensions[int(rest[0])].code
         for number, override in enumerate(overrides.dimensions):
             if override.code == code:
-                if rest[1] == "entitlement":
+                if rest[1:2] == ["entitlement"]:
                     return f"/dimensions/{number}/included"
                 return "/".join(("/dimensions", str(number), *rest[1:]))
     return ""

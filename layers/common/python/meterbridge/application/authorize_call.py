@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from meterbridge.application.ports import Clock
@@ -10,6 +11,8 @@ from meterbridge.domain.errors import NotFoundError
 
 _SEND_USAGE = ("POST", "/v1/events")
 _READING = frozenset({"GET", "HEAD"})
+_COMPUTED = re.compile(r"/v1/offerings/[^/]+/(preview|replay)")
+"""Paths of what is computed from what is sent and what is stored, and writes nothing."""
 
 
 class KeyRing(Protocol):
@@ -20,10 +23,11 @@ class KeyRing(Protocol):
 
 
 def needed_scope(method: str, path: str) -> Scope:
-    """What a call needs: sending usage INGEST, reading READ, anything else ADMIN."""
+    """What a call needs: sending usage INGEST, reading and computing READ, anything else ADMIN."""
     if (method, path) == _SEND_USAGE:
         return Scope.INGEST
-    return Scope.READ if method in _READING else Scope.ADMIN
+    reads = method in _READING or (method == "POST" and _COMPUTED.fullmatch(path))
+    return Scope.READ if reads else Scope.ADMIN
 
 
 def authorize_call(

@@ -94,7 +94,9 @@ def create_meter(
     meter: Meter, *, caller: Caller, registry: RegistryAdmin, answering: Answering[Meter]
 ) -> Meter:
     """Raises InvalidInputError for an unknown product, AlreadyExistsError."""
-    require_product(meter.product_id, caller, registry)
+    if not sees_product(meter.product_id, caller, registry):
+        detail = f"no product {meter.product_id}"
+        raise InvalidInputError("unknown_product", detail, "/product_id")
     registry.add_meter(meter, answering(meter))
     return meter
 
@@ -107,11 +109,10 @@ def create_customer(
     return customer
 
 
-def require_product(product_id: str, caller: Caller, registry: RegistryAdmin) -> None:
-    """Raises InvalidInputError for a product that the caller does not see."""
+def sees_product(product_id: str, caller: Caller, registry: RegistryAdmin) -> bool:
+    """Whether there is such a product, for this caller."""
     try:
         visible_product(product_id, caller=caller, registry=registry)
-    except NotFoundError as exc:
-        raise InvalidInputError(
-            "unknown_product", f"no product {product_id}", "/product_id"
-        ) from exc
+    except NotFoundError:
+        return False
+    return True

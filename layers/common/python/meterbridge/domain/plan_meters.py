@@ -1,13 +1,15 @@
-"""Which meters an offering's plans bill, whichever way they are written down."""
+"""Which meters plans bill, whichever way they are written down."""
 
 from __future__ import annotations
 
-from meterbridge.domain.offerings import Offering, Plan
+from collections.abc import Iterable
+
+from meterbridge.domain.offerings import Plan
 
 
-def meters_of(offering: Offering) -> set[str]:
-    """Ids of the meters that a version refers to."""
-    return set().union(*(_meters_of_plan(plan) for plan in offering.plans))
+def meters_of(plans: Iterable[Plan]) -> set[str]:
+    """Ids of the meters that plans refer to."""
+    return set().union(*(_meters_of_plan(plan) for plan in plans))
 
 
 def _meters_of_plan(plan: Plan) -> set[str]:

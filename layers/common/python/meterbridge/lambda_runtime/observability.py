@@ -33,6 +33,9 @@ class Metric(StrEnum):
     MINUTES_TO_DEADLINE = "MinutesToDeadline"
     USAGE_FRESHNESS = "UsageFreshness"
     ARCHIVE_LAG_HOURS = "ArchiveLagHours"
+    INVOICES_ISSUED = "InvoicesIssued"
+    CREDIT_NOTES_ISSUED = "CreditNotesIssued"
+    INVOICES_FAILED = "InvoicesFailed"
 
 
 CHANNEL = "channel"

@@ -73,6 +73,17 @@ def minutes(text: str) -> timedelta:
     return timedelta(minutes=int(text))
 
 
+def days(text: str) -> timedelta:
+    """A whole number of days, 0 or more.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise ValueError(f"must be a whole number of days, not {text!r}")
+    return timedelta(days=int(text))
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """A parser for one of a few words."""
 

@@ -92,7 +92,7 @@ class OfferingWriter(RegistryWriter):
         remaining = head.value
         for number in range(head.version, 0, -1):
             offering = self.offering(offering_id, number)
-            meters = meters_of(offering)
+            meters = meters_of(offering.plans)
             if len(used.keys() | meters) + len(going) + 3 > MAX_ITEMS:
                 remaining = offering
                 break

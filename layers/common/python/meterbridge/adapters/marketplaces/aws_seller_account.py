@@ -20,6 +20,9 @@ from botocore.session import Session, get_session
 from meterbridge.domain.errors import MarketplaceError
 
 _SESSION_NAME = "meterbridge-reporting"
+_CATALOG_REGION = "us-east-1"
+"""The catalog is there and nowhere else (contracts.md §1.3.1)."""
+
 _CONNECT_SECONDS = 3
 _READ_SECONDS = 20
 
@@ -35,9 +38,24 @@ def metering_client(
         external_id: what that role's trust policy asks for.
         connections: how many calls may run at once.
     """
+    return _client("meteringmarketplace", region, role_arn, external_id, connections)
+
+
+def catalog_client(*, role_arn: str = "", external_id: str = "") -> Any:
+    """A boto3 `marketplace-catalog` client that makes every call once and no more.
+
+    Args:
+        role_arn: role of the seller account; "" for our own.
+        external_id: what that role's trust policy asks for.
+    """
+    return _client("marketplace-catalog", _CATALOG_REGION, role_arn, external_id, 2)
+
+
+def _client(service: str, region: str, role_arn: str, external_id: str, connections: int) -> Any:
     session = seller_session(role_arn, external_id) if role_arn else get_session()
-    return boto3.Session(botocore_session=session, region_name=region).client(
-        "meteringmarketplace",
+    clients: Any = boto3.Session(botocore_session=session, region_name=region)
+    return clients.client(
+        service,
         config=Config(
             retries={"total_max_attempts": 1},
             connect_timeout=_CONNECT_SECONDS,

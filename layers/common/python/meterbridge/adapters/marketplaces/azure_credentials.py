@@ -29,6 +29,9 @@ PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 METERING_SCOPE = "20e940b3-4c77-4b0b-9a53-9e16a1b010a7/.default"
 """The marketplace's own app: audience of the token (contracts.md §2.1.1)."""
 
+GRAPH_SCOPE = "https://graph.microsoft.com/.default"
+"""Microsoft Graph: audience of the token for product ingestion (contracts.md §2.3)."""
+
 _EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 _ASSERTION_SECONDS = 300
 _PEM = "-----BEGIN "
@@ -59,11 +62,21 @@ class AzureApp:
 
 
 class AzureTokens(BearerTokens[Credential]):
-    """Entra's token for the marketplace; azure-identity keeps it until shortly before it expires."""
+    """Entra's token for an audience; azure-identity keeps it until shortly before it expires."""
+
+    def __init__(self, make: Callable[[], Credential], scope: str = METERING_SCOPE) -> None:
+        """Nothing is asked before the first token.
+
+        Args:
+            make: a credential without a token; what it is made of is read anew every time.
+            scope: of the audience that the token is for.
+        """
+        super().__init__(make)
+        self._scope = scope
 
     def _issued(self, make: Callable[[], Credential]) -> str:
         try:
-            return str(make().get_token(METERING_SCOPE).token)
+            return str(make().get_token(self._scope).token)
         except (AzureError, ValueError) as exc:
             raise MarketplaceError(f"Entra gives no token: {exc}") from exc
 

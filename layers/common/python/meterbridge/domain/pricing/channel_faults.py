@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
-from meterbridge.domain.channels import Channel
+from meterbridge.domain.channels import REPORTED_CHANNELS, Channel
 from meterbridge.domain.money import Rounding, to_increment
 from meterbridge.domain.pricing.agreement_terms import Grant
 from meterbridge.domain.pricing.channel_reporting import (
@@ -17,6 +16,7 @@ from meterbridge.domain.pricing.channel_reporting import (
     Source,
 )
 from meterbridge.domain.pricing.faults import Fault, amount_faults, code_faults, repeat_faults
+from meterbridge.domain.pricing.listing_limits import LISTING_LIMITS
 from meterbridge.domain.pricing.models import (
     Dimensional,
     PriceModel,
@@ -28,31 +28,19 @@ from meterbridge.domain.pricing.native_prices import (
     unit_price,
 )
 from meterbridge.domain.pricing.plan_terms import PlanTerms, TrialKind
+from meterbridge.domain.pricing.promises import plan_promises
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
-    """What a marketplace's listing can hold of a plan.
+class Broken:
+    """A fault, and the promises that a channel cannot keep because of it.
 
     Attributes:
-        price_step: finest step of a unit price; None where none is published.
-        trial_days: [least, most] days of its own free trial; None has none with metered usage.
+        promises: their pointers, see `promises.py`.
     """
 
-    dimensions: int
-    code: str
-    price_step: Decimal | None
-    trial_days: tuple[int, int] | None
-
-
-_LIMITS = {
-    # contracts.md §1.3.3 (key), §1.3.4 (1..800 rows, 8 decimals), §1.2.6 (trials of 7 to 90 days)
-    Channel.AWS: _Limits(800, r"[A-Za-z0-9_.-]{1,100}", Decimal("1E-8"), (7, 90)),
-    # contracts.md §2.1.5: at most 30 dimensions per offer; no free trial with metered dimensions
-    Channel.AZURE: _Limits(30, r".+", None, None),
-    # contracts.md §3.3: up to 8 metrics per usage plan; it names no free trial
-    Channel.GCP: _Limits(8, r".+", None, None),
-}
+    fault: Fault
+    promises: tuple[str, ...]
 
 
 def channel_faults(plan: PlanTerms) -> Iterator[Fault]:
@@ -60,16 +48,30 @@ def channel_faults(plan: PlanTerms) -> Iterator[Fault]:
     names = [(f"/reporting/{n}/channel", each.channel) for n, each in enumerate(plan.reporting)]
     yield from repeat_faults(names, "channel")
     for number, reporting in enumerate(plan.reporting):
-        at = f"/reporting/{number}"
-        yield from _limit_faults(at, plan, reporting)
-        yield from code_faults(f"{at}/billed_apart", reporting.billed_apart, plan.codes())
-        for place, dimension in enumerate(reporting.dimensions):
-            yield from _dimension_faults(f"{at}/dimensions/{place}", plan, dimension)
-        yield from _coverage_faults(at, plan, reporting)
+        yield from (each.fault for each in broken_promises(plan, reporting, f"/reporting/{number}"))
+
+
+def broken_promises(plan: PlanTerms, reporting: ChannelReporting, at: str) -> Iterator[Broken]:
+    """What one channel cannot do of a plan as it is to be reported there.
+
+    Args:
+        at: pointer of the reporting.
+    """
+    yield from _limit_faults(at, plan, reporting)
+    listing = f"{at}/dimensions"
+    apart = code_faults(f"{at}/billed_apart", reporting.billed_apart, plan.codes())
+    yield from (Broken(fault, (listing,)) for fault in apart)
+    for place, dimension in enumerate(reporting.dimensions):
+        yield from _dimension_faults(f"{listing}/{place}", plan, dimension)
+        if reporting.channel in REPORTED_CHANNELS:
+            yield from _lowered_faults(f"{listing}/{place}", plan, dimension)
+    yield from _coverage_faults(at, plan, reporting)
 
 
 def grant_faults(plan: PlanTerms, channel: Channel, grants: Sequence[Grant]) -> Iterator[Fault]:
     """Grants that would pay for what the channel charges by a price of its own."""
+    if channel not in REPORTED_CHANNELS:
+        return
     sources = [
         source
         for reporting in plan.reporting
@@ -85,42 +87,63 @@ def grant_faults(plan: PlanTerms, channel: Channel, grants: Sequence[Grant]) -> 
             yield Fault(f"/grants/{number}", "not_native", detail)
 
 
-def _limit_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iterator[Fault]:
+def _limit_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iterator[Broken]:
     names = [(f"{at}/dimensions/{n}/code", e.code) for n, e in enumerate(reporting.dimensions)]
-    yield from repeat_faults(names, "dimension")
-    limits = _LIMITS.get(reporting.channel)
+    for fault in repeat_faults(names, "dimension"):
+        yield Broken(fault, (fault.pointer,))
+    limits = LISTING_LIMITS.get(reporting.channel)
     if limits is None:
         return
-    if plan.currency != "USD" and reporting.dimensions:
-        # contracts.md §1.3.4, §2.3, §3.3: usage is priced in US dollars on all three
-        yield Fault("/currency", "channel_currency", f"{reporting.channel} meters in USD only")
+    if plan.currency not in limits.currencies and reporting.dimensions:
+        detail = f"{reporting.channel} meters in {' or '.join(sorted(limits.currencies))} only"
+        yield Broken(Fault("/currency", "channel_currency", detail), ("/currency",))
     if len(reporting.dimensions) > limits.dimensions:
         detail = f"{reporting.channel} takes {limits.dimensions} dimensions"
-        yield Fault(f"{at}/dimensions", "too_many_dimensions", detail)
+        pointer = f"{at}/dimensions"
+        yield Broken(Fault(pointer, "too_many_dimensions", detail), (pointer,))
     for pointer, code in names:
         if code and not re.fullmatch(limits.code, code):
-            yield Fault(pointer, "dimension_code", f"{reporting.channel} does not take {code!r}")
+            detail = f"{reporting.channel} does not take {code!r}"
+            yield Broken(Fault(pointer, "dimension_code", detail), (pointer,))
     for number, dimension in enumerate(reporting.dimensions):
         price = native_price(plan, dimension)
         step = limits.price_step
         if price is not None and step and to_increment(price, step, Rounding.FLOOR) != price:
             detail = f"{reporting.channel} takes prices in steps of {step:f}"
-            yield Fault(f"{at}/dimensions/{number}", "price_precision", detail)
+            pointer = f"{at}/dimensions/{number}"
+            yield Broken(Fault(pointer, "price_precision", detail), (f"{pointer}/price",))
         elif is_share_without_end(plan, dimension):
             detail = "the price of one unit has no end: report it in currency"
-            yield Fault(f"{at}/dimensions/{number}", "price_precision", detail)
+            pointer = f"{at}/dimensions/{number}"
+            yield Broken(Fault(pointer, "price_precision", detail), (f"{pointer}/price",))
     trial = plan.trial
     if trial is not None and trial.native:
         days = limits.trial_days
         if trial.kind is not TrialKind.DAYS or days is None:
             detail = f"{reporting.channel} has no such trial of its own"
-            yield Fault("/trial/native", "no_native_trial", detail)
+            yield Broken(Fault("/trial/native", "no_native_trial", detail), ("/trial",))
         elif trial.days is not None and not days[0] <= trial.days <= days[1]:
             detail = f"{reporting.channel}'s trials last {days[0]} to {days[1]} days"
-            yield Fault("/trial/days", "native_trial_days", detail)
+            yield Broken(Fault("/trial/days", "native_trial_days", detail), ("/trial",))
 
 
-def _dimension_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) -> Iterator[Fault]:
+def _dimension_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) -> Iterator[Broken]:
+    for fault in _structure_faults(at, plan, dimension):
+        yield Broken(fault, (at,))
+    if dimension.mode is not ReportingMode.NATIVE:
+        return
+    prices = {each.code: each.price for each in plan.dimensions}
+    for number, source in enumerate(dimension.sources):
+        pointer = f"{at}/sources/{number}"
+        if source.code in prices:
+            yield from _native_faults(pointer, plan, source, prices[source.code])
+        elif source.code in plan.codes():
+            fault = Fault(pointer, "not_native", "a fee or true-up has no metered units")
+            yield Broken(fault, _promised(plan, source.code))
+
+
+def _structure_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) -> Iterator[Fault]:
+    """What no marketplace could make sense of."""
     yield from amount_faults(f"{at}/units_per_quantity", dimension.units_per_quantity)
     if not dimension.sources:
         yield Fault(f"{at}/sources", "missing", "it reports nothing")
@@ -129,13 +152,8 @@ def _dimension_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) ->
     for number, source in enumerate(dimension.sources):
         pointer = f"{at}/sources/{number}"
         yield from code_faults(f"{pointer}/code", [source.code], plan.codes())
-        if source.code not in prices:
-            if native and source.code in plan.codes():
-                yield Fault(pointer, "not_native", "a fee or true-up has no metered units")
-            continue
-        yield from _source_faults(pointer, source, prices[source.code], native=native)
-        if native:
-            yield from _native_faults(pointer, plan, source, prices[source.code])
+        if source.code in prices:
+            yield from _source_faults(pointer, source, prices[source.code], native=native)
     found = {unit_price(prices[e.code], e) for e in dimension.sources if e.code in prices}
     if native and len(found - {None}) > 1:
         yield Fault(f"{at}/sources", "several_prices", "a native dimension has one unit price")
@@ -152,22 +170,44 @@ def _source_faults(at: str, source: Source, price: PriceModel, *, native: bool) 
         yield Fault(f"{at}/group", "unknown_group", "no price names this group")
 
 
-def _native_faults(at: str, plan: PlanTerms, source: Source, price: PriceModel) -> Iterator[Fault]:
+def _native_faults(at: str, plan: PlanTerms, source: Source, price: PriceModel) -> Iterator[Broken]:
     """Why a marketplace's own unit price cannot come to the charge of a source."""
     if unit_price(price, source) is None:
-        yield Fault(at, "not_native", "only one price per unit can be the marketplace's own")
-    lowering = [
+        detail = "only one price per unit can be the marketplace's own"
+        pointers = [each for each in _promised(plan, source.code) if each.endswith("/price")]
+        yield Broken(Fault(at, "not_native", detail), tuple(pointers))
+
+
+def _lowered_faults(at: str, plan: PlanTerms, dimension: ReportedDimension) -> Iterator[Broken]:
+    """What lowers the charge of a source below the price that a marketplace lists."""
+    if dimension.mode is not ReportingMode.NATIVE:
+        return
+    prices = {each.code for each in plan.dimensions}
+    for number, source in enumerate(dimension.sources):
+        if source.code not in prices:
+            continue
+        for pointer in _lowering(plan, source):
+            detail = f"{pointer} lowers the charge, which only currency can report"
+            fault = Fault(f"{at}/sources/{number}", "not_native", detail)
+            yield Broken(fault, (pointer,))
+
+
+def _lowering(plan: PlanTerms, source: Source) -> list[str]:
+    """Pointers of what lowers a charge in money."""
+    found = [
         *(f"/discounts/{n}" for n, e in enumerate(plan.discounts) if _touches(e.codes, source)),
         *(f"/credits/{n}" for n, e in enumerate(plan.credits) if _touches(e.codes, source)),
     ]
-    lowering += ["/top_up"] if plan.top_up is not None else []
-    lowering += ["/spend_cap"] if plan.spend_cap is not None else []
+    found += ["/top_up"] if plan.top_up is not None else []
+    found += ["/spend_cap"] if plan.spend_cap is not None else []
     if plan.trial is not None and plan.trial.kind is TrialKind.AMOUNT:
-        lowering.append("/trial")
-    for pointer in lowering:
-        yield Fault(
-            at, "not_native", f"{pointer} lowers the charge, which only currency can report"
-        )
+        found.append("/trial")
+    return found
+
+
+def _promised(plan: PlanTerms, code: str) -> tuple[str, ...]:
+    """Pointers of everything that the plan promises of a code."""
+    return tuple(each.pointer for each in plan_promises(plan) if each.code == code)
 
 
 def _touches(codes: frozenset[str], source: Source) -> bool:
@@ -178,7 +218,7 @@ def _groups(price: PriceModel) -> set[tuple[str, ...]]:
     return {(), *(each.group for each in price.prices)} if isinstance(price, Dimensional) else {()}
 
 
-def _coverage_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iterator[Fault]:
+def _coverage_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> Iterator[Broken]:
     """Everything charged must be reported exactly once, or said to be billed apart."""
     prices = {each.code: each.price for each in plan.dimensions}
     sources = [source for each in reporting.dimensions for source in each.sources]
@@ -198,7 +238,8 @@ def _coverage_faults(at: str, plan: PlanTerms, reporting: ChannelReporting) -> I
             if times != 1:
                 part = "".join(f" {each}" for each in (unit[0], "/".join(unit[1])) if each)
                 fault = "not_reported" if times == 0 else "reported_twice"
-                yield Fault(f"{at}/dimensions", fault, f"{code}{part} is reported {times} times")
+                detail = f"{code}{part} is reported {times} times"
+                yield Broken(Fault(f"{at}/dimensions", fault, detail), _promised(plan, code))
 
 
 def _units_of(price: PriceModel | None) -> list[tuple[str, tuple[str, ...]]]:

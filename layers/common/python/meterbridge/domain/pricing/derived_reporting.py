@@ -31,7 +31,9 @@ USAGE_CHARGES = "usage_charges"
 def with_derived_reporting(plan: PlanTerms) -> PlanTerms:
     """A valid plan that says how it is reported through every channel that can take it."""
     derived = [
-        _derived(plan, channel) for channel, faults in not_reported(plan).items() if not faults
+        derived_reporting(plan, channel)
+        for channel, faults in not_reported(plan).items()
+        if not faults
     ]
     return replace(plan, reporting=(*plan.reporting, *derived))
 
@@ -49,7 +51,8 @@ def not_reported(plan: PlanTerms) -> dict[Channel, tuple[Fault, ...]]:
     }
 
 
-def _derived(plan: PlanTerms, channel: Channel) -> ChannelReporting:
+def derived_reporting(plan: PlanTerms, channel: Channel) -> ChannelReporting:
+    """How a plan would be reported through a channel; the channel may still refuse it."""
     native = [
         _natively(dimension, dimension.price)
         for dimension in plan.dimensions

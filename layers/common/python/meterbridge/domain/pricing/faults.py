@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from meterbridge.domain.money import QUOTIENT_PLACES, ZERO, Rounding, to_increment
+from meterbridge.domain.money import QUOTIENT_PLACES, ZERO, Rounding, plain, to_increment
 
 _FINEST_PERCENT = Decimal("1E-6")
 """Several percentages of one charge stay exact within the digits that money has."""
@@ -25,6 +25,12 @@ class Fault:
     pointer: str
     code: str
     detail: str
+
+
+def decimal_places(value: Decimal) -> int:
+    """Digits after the point, trailing zeros left out."""
+    _, _, fraction = plain(value).partition(".")
+    return len(fraction)
 
 
 def price_faults(pointer: str, price: Decimal | None) -> Iterator[Fault]:

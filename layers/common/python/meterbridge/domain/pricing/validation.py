@@ -14,6 +14,7 @@ from meterbridge.domain.pricing.faults import (
     amount_faults,
     code_faults,
     count_faults,
+    decimal_places,
     grant_id_faults,
     percent_faults,
     price_faults,
@@ -23,6 +24,10 @@ from meterbridge.domain.pricing.faults import (
 from meterbridge.domain.pricing.model_faults import model_faults
 from meterbridge.domain.pricing.models import Dimensional, Percentage
 from meterbridge.domain.pricing.plan_terms import PlanTerms, PricedDimension, TrialKind
+
+MAX_DISCOUNT_PLACES = 24
+"""Each percentage adds its decimal places and two to those of a charge: 33.33 % adds four. Money is
+exact to 100 digits, and a quantity of 36 digits at a price of 30 comes to 66 before any discount."""
 
 _EVENTS_NOT_FREE = "which events belong to the free quantity cannot be told: use free_events"
 
@@ -144,8 +149,16 @@ def _discount_faults(plan: PlanTerms) -> Iterator[Fault]:
     names = [(f"/discounts/{n}/id", each.id) for n, each in enumerate(plan.discounts)]
     yield from repeat_faults(names, "id")
     payable = [*(each.code for each in plan.dimensions), *(each.code for each in plan.fees)]
+    places = 0
     for number, discount in enumerate(plan.discounts):
         at = f"/discounts/{number}"
+        if discount.percent is not None:
+            places += decimal_places(discount.percent) + 2
+            if places > MAX_DISCOUNT_PLACES:
+                detail = (
+                    f"with those before it takes more than {MAX_DISCOUNT_PLACES} decimal places"
+                )
+                yield Fault(f"{at}/percent", "too_fine", detail)
         if (discount.percent is None) == (discount.amount is None):
             yield Fault(at, "percent_or_amount", "exactly one of percent and amount is needed")
         yield from percent_faults(f"{at}/percent", discount.percent)

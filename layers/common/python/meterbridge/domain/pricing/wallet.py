@@ -41,8 +41,9 @@ def move_credits(at: HourContext, progress: Progress) -> None:
 
 def spend_credits(progress: Progress, lines: Sequence[Line]) -> None:
     """Let the wallet pay for what is left of an hour's charges."""
-    for held in sorted(progress.grants, key=_order):
-        _spend(progress, held, lines)
+    grants = progress.grants
+    for place in sorted(range(len(grants)), key=lambda place: _order(grants[place])):
+        _spend(progress, place, lines)
 
 
 def top_up(at: HourContext, progress: Progress, lines: Sequence[Line]) -> list[Line]:
@@ -82,7 +83,7 @@ def top_up(at: HourContext, progress: Progress, lines: Sequence[Line]) -> list[L
         rollover=None,
     )
     _receive(progress, bought)
-    _spend(progress, bought, lines)
+    _spend(progress, len(progress.grants) - 1, lines)
     return [Line(rule.code, Charge.of((priced(Rule.TOP_UP, count, rule.amount),)))]
 
 
@@ -98,7 +99,8 @@ def _order(held: HeldGrant) -> tuple[int, datetime, datetime, str]:
     return (held.priority, held.expires_at or _NEVER, held.effective_at, held.id)
 
 
-def _spend(progress: Progress, held: HeldGrant, lines: Sequence[Line]) -> None:
+def _spend(progress: Progress, place: int, lines: Sequence[Line]) -> None:
+    held = progress.grants[place]
     payable = [line for line in lines if not held.codes or line.code in held.codes]
     change = left_of(payable)
     if not change:
@@ -108,7 +110,6 @@ def _spend(progress: Progress, held: HeldGrant, lines: Sequence[Line]) -> None:
         line.credits[held.id] = add(line.credits.get(held.id, ZERO), share)
 
     take(payable, newly_taken(held.offered, change, held.amount), note)
-    place = next(index for index, each in enumerate(progress.grants) if each.id == held.id)
     progress.grants[place] = replace(held, offered=add(held.offered, change))
 
 
