@@ -82,7 +82,8 @@ class Checks:
         down = trouble.down_until is not None and self.world.clock.now() < trouble.down_until
         records = self.world.real_ledger.records(f"agr_{subject}")
         overdue = any(record.state is RecordState.SUBMITTED for record in records)
-        return not (down or trouble.script or overdue)
+        suspended = subject in self.world.suspended
+        return not (down or trouble.script or overdue or suspended)
 
     def flushed(self, subject: str) -> None:
         """An agreement has ended an hour ago, undisturbed: nothing whole was left behind."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from builders import at
 from campaign.dealing import Dealing
 from campaign.schedule import SUBJECTS, Schedule, Step, Terms
+from meterbridge.domain.pricing.cycles import CycleKind
 from worlds.pipeline import HISTORY
 
 SEALING = at("2026-12-06T20:33:00")
@@ -32,6 +33,10 @@ def with_deals(schedule: Schedule, random: Random) -> Schedule:
         # What has been settled by then is sealed, and rating goes on from there.
         middle = random.randint(1, len(steps))
         steps[middle:middle] = [Step("live", hours=2), Step("leap", amount=random.choice([31, 40]))]
+    monthly = [each for each in dealt if terms[each].deal.plan.cycle is not CycleKind.ANNUAL]
+    if monthly and random.random() < 0.2:
+        # What comes with a cycle's last hour, or the next one's first, is settled without usage.
+        steps.append(Step("cycle_end", on=random.choice(monthly)))
     return replace(schedule, terms=terms, steps=tuple(steps))
 
 

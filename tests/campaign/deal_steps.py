@@ -15,16 +15,24 @@ from meterbridge.domain.pricing.validation import validate_agreement
 
 
 def deal_step(step: Step, world: ThreeClouds, oracle: Oracle) -> None:
-    """Grant credits, change seats, or schedule a change of the plan; nothing where it cannot be."""
+    """Grant credits, change seats or the plan, or wait for the cycle's end; nothing where it cannot be."""
     subject, now = step.on, world.clock.now().replace(microsecond=0)
     dealt = oracle.dealt.get(subject)
     if dealt is None or subject in oracle.ends or now < dealt.deal.starts_at:
         return
+    cycle = cycle_of(dealt.deal.plan.cycle, dealt.deal.starts_at, now)
+    if step.do == "cycle_end":
+        # A deployment's first sweep is never so late: it would not look back so far.
+        world.sweep()
+        world.clock.advance(max(cycle.end - now - timedelta(minutes=40), timedelta(0)))
+        return
     if step.do == "change":
         if dealt.changes_at is None and dealt.deal.later is not None:
-            cycle = cycle_of(dealt.deal.plan.cycle, dealt.deal.starts_at, now)
             dealt.changes_at = cycle.end
-            world.change_plan(subject, cycle.end)
+            if validate_agreement(dealt.terms(), SUBJECTS[subject]):
+                dealt.changes_at = None
+            else:
+                world.change_plan(subject, cycle.end)
         return
     added: Grant | SeatChange
     if step.do == "grant":

@@ -130,7 +130,7 @@ class Play:
                 world.come_back(step.on)
             case "suspend" | "suspend_here":
                 getattr(world, step.do)(step.on)
-            case "grant" | "seats" | "change":
+            case "grant" | "seats" | "change" | "cycle_end":
                 deal_step(step, world, self.oracle)
             case "leap":
                 # A deployment's first sweep is never so late: it would not look back so far.

@@ -71,6 +71,7 @@ class ThreeClouds(Pipeline):
     Attributes:
         sides: the marketplace of each channel.
         deals: what customers have agreed beside unit prices.
+        suspended: whom their marketplace does not bill, whether we know or not.
         others: places on the bills that somebody else of the seller's reported for: subject,
             dimension, hour.
     """
@@ -86,6 +87,7 @@ class ThreeClouds(Pipeline):
             Channel.GCP: GcpSide(self.clock),
         }
         self.others: set[tuple[str, str, Any]] = set()
+        self.suspended: set[str] = set()
         own = ((subject, schedule.terms.get(subject, Terms()).deal) for subject in SUBJECTS)
         self.deals: dict[str, Deal] = {subject: deal for subject, deal in own if deal is not None}
         self._set_up(schedule)
@@ -149,6 +151,7 @@ class ThreeClouds(Pipeline):
     def suspend(self, subject: str) -> None:
         """The marketplace suspends a buyer; nobody tells us."""
         self.side(subject).suspend(subject, suspended=True)
+        self.suspended.add(subject)
 
     def suspend_here(self, subject: str) -> None:
         """An operator suspends an agreement."""
@@ -158,6 +161,7 @@ class ThreeClouds(Pipeline):
     def come_back(self, subject: str) -> None:
         """The buyer is let in again, there and then here."""
         self.side(subject).suspend(subject, suspended=False)
+        self.suspended.discard(subject)
         if self.agreement(subject).state is AgreementState.SUSPENDED:
             self._change(subject, state=AgreementState.ACTIVE, state_reason="")
 
