@@ -7,13 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from campaign.deal_checks import Due, check_deal
 from campaign.oracle import Oracle
 from campaign.schedule import SUBJECTS
 from meterbridge.domain.agreements import AgreementState, RecoveryPolicy
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel, Dimension, QuantityKind
-from meterbridge.domain.statement import Bucket
-from world import DIMENSIONS
+from meterbridge.domain.statement import Bucket, Statement, StatementLine
 from worlds.trouble import FAULT, FAULT_BOOKED, LOST, PARTIAL, SILENT, TIMEOUT
 
 _UNKNOWN_OUTCOME = frozenset({LOST, TIMEOUT, FAULT, FAULT_BOOKED, SILENT})
@@ -82,12 +82,12 @@ class Checks:
         down = trouble.down_until is not None and self.world.clock.now() < trouble.down_until
         records = self.world.real_ledger.records(f"agr_{subject}")
         overdue = any(record.state is RecordState.SUBMITTED for record in records)
-        return not (down or trouble.script or overdue)
+        suspended = subject in self.world.suspended
+        return not (down or trouble.script or overdue or suspended)
 
     def flushed(self, subject: str) -> None:
         """An agreement has ended an hour ago, undisturbed: nothing whole was left behind."""
-        for position, dimension in enumerate(DIMENSIONS):
-            lines = [each.lines[position] for each in self.world.books(subject)]
+        for dimension, lines in _lines_of(self.world.books(subject)):
             left = sum(line.buckets[Bucket.UNBILLABLE] for line in lines)
             assert left < _smallest(dimension), f"{subject} {dimension.code}: {left} not flushed"
 
@@ -96,9 +96,11 @@ class Checks:
         for subject in SUBJECTS:
             records = self.world.real_ledger.records(f"agr_{subject}")
             self._check_records(subject, records)
-            for position, dimension in enumerate(DIMENSIONS):
+            statements = self.world.statements(subject)
+            due = self._due(subject, statements)
+            for dimension, lines in _lines_of(statements):
                 own = [each for each in records if each.key.dimension == dimension.code]
-                self._check_line(subject, position, dimension, own)
+                self._check_line(subject, statements, lines, own, due[dimension.code])
 
     def _bill(self, subject: str) -> dict[_Place, Decimal]:
         rows = self.world.side(subject).rows(subject)
@@ -139,20 +141,38 @@ class Checks:
     def _is(self, subject: str, *states: AgreementState) -> bool:
         return self.world.agreement(subject).state in states
 
+    def _due(self, subject: str, statements: list[Statement]) -> dict[str, Due]:
+        """By dimension; what was rated is compared on the way."""
+        if subject in self.oracle.dealt:
+            return check_deal(subject, self.world, self.oracle, statements)
+        used = self.oracle.used(subject)
+        for dimension, lines in _lines_of(statements):
+            code = dimension.code
+            assert sum(line.metered for line in lines) == used[code], f"{subject} {code}"
+        extra = self.oracle.overtaken.get(subject, Decimal(0))
+        return {
+            code: Due(amount, most=amount + (extra if code != "requests" else 0))
+            for code, amount in used.items()
+        }
+
     def _check_line(
-        self, subject: str, position: int, dimension: Dimension, records: list[MeteringRecord]
+        self,
+        subject: str,
+        statements: list[Statement],
+        lines: list[StatementLine],
+        records: list[MeteringRecord],
+        due: Due,
     ) -> None:
-        statements = self.world.statements(subject)
-        lines = [each.lines[position] for each in statements]
-        used = self.oracle.used(subject)[dimension.code]
+        dimension = lines[0].dimension
         found = {bucket: sum(line.buckets[bucket] for line in lines) for bucket in Bucket}
-        what = f"{subject} {dimension.code}: {used} used, {_shown(found)}"
+        what = f"{subject} {dimension.code}: {due.amount} due, {_shown(found)}"
         assert all(line.balanced for line in lines), what
-        assert sum(line.metered for line in lines) == used, what
-        assert sum(found.values()) == used, what
+        assert sum(line.rated for line in lines) == due.amount, what
+        assert sum(found.values()) == due.amount, what
+        assert found.pop(Bucket.UNSETTLED) == due.not_closed, what
         others = {place for place in self.world.others if place[:2] == (subject, dimension.code)}
-        self._check_bill(subject, dimension, records, found, what, used, others=bool(others))
-        self._check_rest(subject, dimension, found, what, others=bool(others))
+        self._check_bill(subject, dimension, records, found, what, due, others=bool(others))
+        self._check_rest(subject, dimension, found, what, due, others=bool(others))
         unbillable = [
             each
             for each, line in zip(statements, lines, strict=True)
@@ -167,11 +187,11 @@ class Checks:
         records: list[MeteringRecord],
         found: dict[Bucket, Any],
         what: str,
-        used: Decimal,
+        due: Due,
         *,
         others: bool,
     ) -> None:
-        """The marketplace's own total is what the books say, and never more than was used."""
+        """The marketplace's own total is what the books say, and never more than is due."""
         per_unit, bill = dimension.units_per_quantity, self._bill(subject)
         ours = {
             record.key: bill[record.key.dimension, record.key.hour] * per_unit
@@ -180,10 +200,7 @@ class Checks:
             and not self.world.is_other(record.key)
         }
         total = sum(ours.values())
-        extra = (
-            self.oracle.overtaken.get(subject, Decimal(0)) if dimension.code != "requests" else 0
-        )
-        assert total <= used + extra, f"{what}: {total} were billed"
+        assert due.most is None or total <= due.most, f"{what}: {total} were billed"
         if not others:
             doubtful = {each.key for each in records if each.state is RecordState.CONFLICTED}
             sure = sum(amount for key, amount in ours.items() if key not in doubtful)
@@ -196,6 +213,7 @@ class Checks:
         dimension: Dimension,
         found: dict[Bucket, Any],
         what: str,
+        due: Due,
         *,
         others: bool,
     ) -> None:
@@ -213,11 +231,17 @@ class Checks:
             places |= {Bucket.EXPIRED}
         if agreement.recovery is RecoveryPolicy.NEVER:
             places |= {Bucket.WRITTEN_OFF}
-        assert {bucket for bucket in Bucket if found[bucket]} <= places, what
+        assert {bucket for bucket, amount in found.items() if amount} <= places, what
         if agreement.state is AgreementState.ACTIVE:
             assert found[Bucket.CARRIED] < _smallest(dimension), f"{what}: not billed"
-        if not (others or self.oracle.overtaken.get(subject)):
+        if not (others or self.oracle.overtaken.get(subject) or due.most is None):
             assert found[Bucket.CARRIED] + found[Bucket.UNBILLABLE] >= 0, f"{what}: over-billed"
+
+
+def _lines_of(statements: list[Statement]) -> list[tuple[Dimension, list[StatementLine]]]:
+    """Of each dimension, its lines of all periods."""
+    by_dimension = zip(*(each.lines for each in statements), strict=True)
+    return [(lines[0].dimension, list(lines)) for lines in by_dimension]
 
 
 def _smallest(dimension: Dimension) -> Decimal:

@@ -211,5 +211,5 @@ def _cloud_event(event: UsageEvent) -> dict[str, Any]:
         "type": event.type,
         "subject": event.subject,
         "time": event.occurred_at.isoformat(),
-        "data": {"tokens": str(event.values["tokens"])},
+        "data": {"tokens": str(event.values["tokens"]), "model": event.values["model"]},
     }

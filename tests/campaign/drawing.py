@@ -12,6 +12,7 @@ from random import Random
 from msgspec.structs import replace
 
 from builders import at
+from campaign.deal_drawing import with_deals
 from campaign.schedule import CLOUDS, SUBJECTS, Schedule, Sent, Step, Terms
 from meterbridge.domain.agreements import RecoveryPolicy
 from meterbridge.domain.offerings import Channel
@@ -30,8 +31,9 @@ BILLED = ("requests", "tokens_k", "tokens")
 
 
 def draw(seed: int, number: int) -> Schedule:
-    """The schedule of a number in the campaign of a seed."""
-    return _Drawing(Random(f"{seed}/{number}")).schedule()
+    """The schedule of a number in the campaign of a seed; every second one has deals."""
+    schedule = _Drawing(Random(f"{seed}/{number}")).schedule()
+    return with_deals(schedule, Random(f"{seed}/{number}/deals")) if number % 2 else schedule
 
 
 class _Drawing:

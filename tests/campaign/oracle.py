@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
-HOUR = timedelta(hours=1)
+from campaign.by_hand.agreed import Bill
+from campaign.by_hand.spans import HOUR, hour_of
+from campaign.deals import model_of
+from campaign.dealt import Dealt
+
 _Identity = tuple[str, int]
 
 
@@ -25,6 +31,7 @@ class Oracle:
 
     Attributes:
         ends: when agreements ended, by subject.
+        dealt: what customers have agreed beside unit prices.
         overtaken: tokens of contents that were overtaken by one that had been stored earlier, by a
             clock that was behind. They may have been billed by then.
     """
@@ -33,6 +40,7 @@ class Oracle:
     facts: dict[_Identity, Fact] = field(default_factory=dict)
     ends: dict[str, datetime] = field(default_factory=dict)
     overtaken: dict[str, Decimal] = field(default_factory=dict)
+    dealt: dict[str, Dealt] = field(default_factory=dict)
 
     def note(self, subject: str, number: int, fact: Fact) -> None:
         """An event was stored."""
@@ -53,8 +61,21 @@ class Oracle:
         tokens = sum((fact.tokens for fact in own), Decimal(0))
         return {"requests": Decimal(len(own)), "tokens_k": tokens, "tokens": tokens}
 
+    def bill(self, subject: str, through: datetime) -> Bill:
+        """What a customer with a deal owes through an hour."""
+        used: dict[datetime, dict[tuple[str, str], Fraction]] = {}
+        for (whose, number), fact in self.facts.items():
+            if whose == subject and self._covers(subject, fact.used_at):
+                by_meter = used.setdefault(hour_of(fact.used_at), defaultdict(Fraction))
+                by_meter["mtr_requests", ""] += 1
+                by_meter["mtr_tokens", ""] += Fraction(fact.tokens)
+                by_meter["mtr_models", model_of(number)] += Fraction(fact.tokens)
+        return self.dealt[subject].bill(used, through, self.ends.get(subject))
+
     def _covers(self, subject: str, moment: datetime) -> bool:
         """Usage is counted by the hour: the hours of start and end count whole."""
-        hour = moment.replace(minute=0, second=0, microsecond=0)
+        hour = hour_of(moment)
         ends_at = self.ends.get(subject)
-        return hour + HOUR > self.starts_at and (ends_at is None or hour < ends_at)
+        dealt = self.dealt.get(subject)
+        starts_at = self.starts_at if dealt is None else dealt.deal.starts_at
+        return hour + HOUR > starts_at and (ends_at is None or hour < ends_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from random import Random
@@ -11,6 +11,8 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+from campaign.doubles import Double, Planted
+from campaign.planted_in_rating import PLANTED_IN_RATING
 from campaign.world import Doubles
 from meterbridge.application import rated_usage, report_usage
 from meterbridge.application.ports import ReportResult, Submission
@@ -26,17 +28,6 @@ from meterbridge.domain.partitions import ShardPlan
 from meterbridge.domain.rating import RatedUsage
 from meterbridge.domain.reporting import closed_at_deadline
 from meterbridge.domain.usage_log import SegmentDraft, decode, pack_events
-
-
-class Double:
-    """The real thing, but for what a subclass does."""
-
-    def __init__(self, real: Any, clock: Any = None) -> None:
-        self.real = real
-        self.clock = clock
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
 
 
 class TimeOfSending(Double):
@@ -160,19 +151,6 @@ def _closed_without_doubt(record: MeteringRecord, *, at: datetime) -> MeteringRe
     return replace(closed, state=RecordState.EXPIRED)
 
 
-@dataclass(frozen=True)
-class Planted:
-    """A fault.
-
-    Attributes:
-        within: so many schedules of a campaign find it.
-    """
-
-    what: str
-    doubles: Doubles
-    within: int = 60
-
-
 def _marketplace(double: type[Double]) -> Doubles:
     return Doubles(marketplace=double)
 
@@ -206,5 +184,6 @@ PLANTED = {
             patches=lambda: patch.object(report_usage, "closed_at_deadline", _closed_without_doubt)
         ),
     ),
+    **PLANTED_IN_RATING,
 }
 """By name, as `make faults PLANT=…` takes it."""

@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from campaign.checks import Checks
+from campaign.deal_steps import deal_step
+from campaign.deals import model_of
+from campaign.dealt import Dealt
 from campaign.oracle import Fact, Oracle
 from campaign.schedule import CLOUDS, SUBJECTS, Schedule, Sent, Step
 from campaign.world import Doubles, ThreeClouds
@@ -46,6 +49,7 @@ class Play:
         self.schedule = schedule
         self.world = world
         self.oracle = Oracle(world.started_at - HISTORY)
+        self.oracle.dealt = {subject: Dealt(deal) for subject, deal in world.deals.items()}
         self.checks = Checks(world, self.oracle)
         self._known: dict[tuple[str, int], UsageEvent] = {}
         self._store_times: set[datetime] = set()
@@ -126,6 +130,12 @@ class Play:
                 world.come_back(step.on)
             case "suspend" | "suspend_here":
                 getattr(world, step.do)(step.on)
+            case "grant" | "seats" | "change" | "cycle_end":
+                deal_step(step, world, self.oracle)
+            case "leap":
+                # A deployment's first sweep is never so late: it would not look back so far.
+                world.sweep()
+                world.clock.advance(timedelta(days=step.amount))
             case "elsewhere":
                 world.report_elsewhere(step.on, step.text, step.hours, step.amount)
             case _:
@@ -173,7 +183,9 @@ class Play:
             type="llm.request",
             subject=sent.subject,
             occurred_at=self._used_at(sent) if known is None else known.occurred_at,
-            values=known.values if tokens is None and known else {"tokens": tokens},
+            values=known.values
+            if tokens is None and known
+            else {"tokens": tokens, "model": model_of(sent.number)},
         )
         self._known.setdefault((sent.subject, sent.number), event)
         return event

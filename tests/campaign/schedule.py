@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from campaign.deals import Deal
 from meterbridge.domain.agreements import RecoveryPolicy
 from meterbridge.domain.offerings import Channel
 
@@ -63,10 +64,15 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What differs between agreements."""
+    """What differs between agreements.
+
+    Attributes:
+        deal: in place of the plan of plain unit prices that all others have.
+    """
 
     recovery: RecoveryPolicy = RecoveryPolicy.AUTOMATIC
     zero_records: bool = False
+    deal: Deal | None = None
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):

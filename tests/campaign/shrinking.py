@@ -45,6 +45,10 @@ def _smaller(schedule: Schedule) -> Iterator[Schedule]:
         for subject in schedule.terms:
             others = {name: own for name, own in schedule.terms.items() if name != subject}
             yield replace(schedule, terms=others)
+        for subject, own in schedule.terms.items():
+            for deal in (None, *own.deal.simpler()) if own.deal is not None else ():
+                simpler = {**schedule.terms, subject: replace(own, deal=deal)}
+                yield replace(schedule, terms=simpler)
     for position, step in enumerate(steps):
         for simpler in _simpler(step):
             changed = (*steps[:position], simpler, *steps[position + 1 :])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from builders import agreement, offering, product
+from campaign.deals import LISTED, MODEL_METER, Deal
 from campaign.schedule import SUBJECTS, Schedule, Terms
 from killing import Fused
 from meterbridge.adapters.marketplaces.aws import AwsMarketplace
@@ -25,10 +26,13 @@ from meterbridge.domain.agreements import (
     AzureBuyerReference,
     Customer,
     GcpBuyerReference,
+    PlanChange,
+    SeatsInForce,
 )
 from meterbridge.domain.api_keys import Caller, Scope
 from meterbridge.domain.metering_record import RecordKey
-from meterbridge.domain.offerings import Channel
+from meterbridge.domain.offerings import Channel, Plan
+from meterbridge.domain.pricing.agreement_terms import Grant
 from world import DIMENSIONS, METERS
 from worlds.aws_side import CLOSED, PRODUCT_CODE, AwsSide
 from worlds.azure_side import ABORTED, AzureSide, Token
@@ -66,6 +70,8 @@ class ThreeClouds(Pipeline):
 
     Attributes:
         sides: the marketplace of each channel.
+        deals: what customers have agreed beside unit prices.
+        suspended: whom their marketplace does not bill, whether we know or not.
         others: places on the bills that somebody else of the seller's reported for: subject,
             dimension, hour.
     """
@@ -81,6 +87,9 @@ class ThreeClouds(Pipeline):
             Channel.GCP: GcpSide(self.clock),
         }
         self.others: set[tuple[str, str, Any]] = set()
+        self.suspended: set[str] = set()
+        own = ((subject, schedule.terms.get(subject, Terms()).deal) for subject in SUBJECTS)
+        self.deals: dict[str, Deal] = {subject: deal for subject, deal in own if deal is not None}
         self._set_up(schedule)
         self.forget()
 
@@ -91,21 +100,26 @@ class ThreeClouds(Pipeline):
                 listings={Channel.AWS: PRODUCT_CODE, Channel.AZURE: "llm", Channel.GCP: SERVICE}
             )
         )
-        for meter in METERS:
+        meters = (*METERS, MODEL_METER)
+        for meter in meters:
             registry.add_meter(meter)
-        versions = {meter.id: registry.meter_entry(meter.id).version for meter in METERS}
-        registry.add_offering(offering(*DIMENSIONS), versions)
+        versions = {meter.id: registry.meter_entry(meter.id).version for meter in meters}
+        plans = (Plan("std", DIMENSIONS), *_plans_of(self.deals))
+        registry.add_offering(offering(plans=plans), versions)
         for side in self.sides.values():
-            side.list_product(DIMENSIONS)
+            side.list_product(LISTED)
         for subject, channel in SUBJECTS.items():
             terms = schedule.terms.get(subject, Terms())
-            buyer = _BUYERS[channel](**self.sides[channel].sell(subject, start))
+            deal = self.deals.get(subject)
+            starts_at = start if deal is None else deal.starts_at
+            buyer = _BUYERS[channel](**self.sides[channel].sell(subject, starts_at))
             registry.add_customer(Customer(subject))
             registry.add_agreement(
                 agreement(
                     id=f"agr_{subject}",
                     customer_id=subject,
-                    starts_at=start,
+                    plan_code="std" if deal is None else subject,
+                    starts_at=starts_at,
                     channel=channel,
                     recovery=terms.recovery,
                     zero_records=terms.zero_records,
@@ -137,6 +151,7 @@ class ThreeClouds(Pipeline):
     def suspend(self, subject: str) -> None:
         """The marketplace suspends a buyer; nobody tells us."""
         self.side(subject).suspend(subject, suspended=True)
+        self.suspended.add(subject)
 
     def suspend_here(self, subject: str) -> None:
         """An operator suspends an agreement."""
@@ -146,6 +161,7 @@ class ThreeClouds(Pipeline):
     def come_back(self, subject: str) -> None:
         """The buyer is let in again, there and then here."""
         self.side(subject).suspend(subject, suspended=False)
+        self.suspended.discard(subject)
         if self.agreement(subject).state is AgreementState.SUSPENDED:
             self._change(subject, state=AgreementState.ACTIVE, state_reason="")
 
@@ -153,6 +169,23 @@ class ThreeClouds(Pipeline):
         """The buyer leaves: the marketplace ends the agreement, and we hear of it at once."""
         self._change(subject, state=AgreementState.ENDED)
         self.side(subject).cancel(subject, self.agreement(subject).ends_at)
+
+    def first_of(self, subject: str) -> datetime:
+        """When a customer's agreement began."""
+        return self.agreement(subject).starts_at
+
+    def grant(self, subject: str, grant: Grant) -> None:
+        """The seller gives credits to one customer."""
+        self._change(subject, grants=(*self.agreement(subject).grants, grant))
+
+    def set_seats(self, subject: str, seats: SeatsInForce) -> None:
+        """The buyer has another number of seats from now on."""
+        self._change(subject, seats=(*self.agreement(subject).seats, seats))
+
+    def change_plan(self, subject: str, at: datetime) -> None:
+        """The buyer moves to the deal's later plan, with a cycle."""
+        change = PlanChange(at, 1, f"{subject}-later")
+        self._change(subject, plan_changes=(change,))
 
     def _change(self, subject: str, **changes: Any) -> None:
         change_agreement(
@@ -178,3 +211,10 @@ class ThreeClouds(Pipeline):
     def is_other(self, key: RecordKey) -> bool:
         """Whether somebody else has reported for a record's place."""
         return (key.agreement_id.removeprefix("agr_"), key.dimension, key.hour) in self.others
+
+
+def _plans_of(deals: Mapping[str, Deal]) -> Iterator[Plan]:
+    for subject, deal in deals.items():
+        yield Plan(subject, terms=deal.plan)
+        if deal.later is not None:
+            yield Plan(f"{subject}-later", terms=deal.later)

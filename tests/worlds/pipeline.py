@@ -20,7 +20,7 @@ from meterbridge.application.close_windows import close_windows
 from meterbridge.application.fold_partitions import KeptFolds
 from meterbridge.application.report_usage import ReportLimits, report_usage
 from meterbridge.application.settle_agreements import settle_agreement
-from meterbridge.application.statement import statement
+from meterbridge.application.statement import LOG_KEPT, statement
 from meterbridge.domain.errors import StoreUnavailableError
 from meterbridge.domain.events import UsageEvent
 from meterbridge.domain.statement import Statement
@@ -196,8 +196,12 @@ class Pipeline:
         """Of every month that the test may have touched, recounted from the log."""
         return self.books(subject, log=self.real_log)
 
+    def first_of(self, _subject: str) -> datetime:
+        """When a customer's agreement began."""
+        return self.started_at - HISTORY
+
     def books(self, subject: str, log: Any = None) -> list[Statement]:
-        period = BillingPeriod.of(self.started_at - HISTORY)
+        period = BillingPeriod.of(self.first_of(subject))
         found = []
         while period <= BillingPeriod.of(self.clock.now()):
             found.append(
@@ -208,7 +212,7 @@ class Pipeline:
                     usage=self.usage,
                     ledger=self.real_ledger,
                     clock=self.clock,
-                    log=log,
+                    log=log if period.start >= self.clock.now() - LOG_KEPT else None,
                 )
             )
             period = period.next

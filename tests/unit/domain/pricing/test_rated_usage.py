@@ -7,7 +7,7 @@ import pytest
 from builders import at
 from meterbridge.domain.errors import InvariantError
 from meterbridge.domain.money import Rounding
-from meterbridge.domain.pricing.agreement_terms import AgreementTerms
+from meterbridge.domain.pricing.agreement_terms import AgreementTerms, Grant
 from meterbridge.domain.pricing.increments import Increment, Interval
 from meterbridge.domain.pricing.models import (
     Dimensional,
@@ -20,7 +20,7 @@ from meterbridge.domain.pricing.models import (
 from meterbridge.domain.pricing.plan_terms import Discount, Entitlement, FreeTrial, TrialKind
 from meterbridge.domain.pricing.rated import ThresholdPassed, Watched
 from meterbridge.domain.pricing.tiers import Graduated, Tier, Volume
-from pricing_setup import D, by_hour, charges, plan, priced, rate, terms, total, used
+from pricing_setup import START, D, by_hour, charges, plan, priced, rate, terms, total, used
 
 PAIGO = Graduated((Tier(D(1000), D(1)), Tier(None, D("0.50"))))
 
@@ -180,6 +180,14 @@ def test_groups_count_apart_and_unnamed_ones_together() -> None:
         (("a100",), D(34)),  # 10 x 3 + 2 x 2
         ((), D(34)),  # 8 + 4, the same
     }
+
+
+def test_in_which_order_groups_come_does_not_decide_which_of_them_credits_pay() -> None:
+    gpu = Dimensional((GroupPrice(("a100",), PerUnit(D(3))),), default=PerUnit(D(1)))
+    given = terms(plan(priced(gpu, "gpu")), grants=(Grant("g", D(6), START),))
+    for groups in ({("a100",): 2, ("t4",): 4}, {("t4",): 4, ("a100",): 2}):
+        rated = rate(given, used("2026-11-02T10"), used("2026-11-03T10", gpu=groups))
+        assert {each.group: each.net for each in charges(rated)} == {(): D(0), ("a100",): D(4)}
 
 
 def discounted(*discounts: Discount) -> AgreementTerms:

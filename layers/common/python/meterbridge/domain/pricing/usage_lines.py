@@ -36,19 +36,19 @@ def usage_lines(at: HourContext, progress: Progress, metered: MeteredHour) -> It
 def _by_group(
     at: HourContext, dimension: PricedDimension, metered: MeteredHour
 ) -> dict[GroupKey, tuple[Decimal, Decimal]]:
-    """Quantity and events by group as priced."""
+    """Quantity and events by group as priced, in the price's order: credits are spent in it."""
     price = dimension.price
-    groups: dict[GroupKey, tuple[Decimal, Decimal]] = {}
-    if at.opening:
-        named = [each.group for each in price.prices] if isinstance(price, Dimensional) else []
-        groups = dict.fromkeys([(), *named], (ZERO, ZERO))
+    order: list[GroupKey] = [()]
+    if isinstance(price, Dimensional):
+        order += [each.group for each in price.prices]
+    groups = dict.fromkeys(order, (ZERO, ZERO)) if at.opening else {}
     for place, quantities in enumerate((metered.quantities, metered.events)):
         for group, quantity in quantities.get(dimension.code, {}).items():
             key = price.named(group) if isinstance(price, Dimensional) else ()
             found = list(groups.get(key, (ZERO, ZERO)))
             found[place] = add(found[place], quantity)
             groups[key] = (found[0], found[1])
-    return groups
+    return {key: groups[key] for key in order if key in groups}
 
 
 def _line(
