@@ -20,6 +20,7 @@ DATA = {
     ("domain/agreements.py", "AzureBuyerReference"),
     ("domain/agreements.py", "GcpBuyerReference"),
     ("domain/channels.py", ""),
+    ("domain/correction_requests.py", ""),
     ("domain/policy.py", ""),
     ("domain/listing_fees.py", ""),
     ("domain/pricing/listing_limits.py", ""),

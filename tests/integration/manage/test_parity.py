@@ -90,7 +90,7 @@ def test_parity_says_what_is_impossible_in_euro(sold: Client) -> None:
             "code": "",
             "parity": "impossible",
             "how": "aws meters in USD only",
-            "source": "AWS Marketplace Catalog API, UsageBasedPricingTerm (contracts.md §1.3.4)",
+            "source": "AWS Marketplace Catalog API, UsageBasedPricingTerm",
             "faults": [
                 {
                     "pointer": "/currency",

@@ -15,9 +15,8 @@ from meterbridge.application.refusals import Faults
 from meterbridge.application.registry_admin import RegistryAdmin
 from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.api_keys import Caller
-from meterbridge.domain.channels import Channel
 from meterbridge.domain.correcting import approved, completed, withdrawn
-from meterbridge.domain.correction_requests import AcceptedRecord, accepted_records
+from meterbridge.domain.correction_requests import ADJUSTED_BY_API, AcceptedRecord, accepted_records
 from meterbridge.domain.corrections import Actor, Correction, CorrectionKey, CorrectionState
 from meterbridge.domain.errors import (
     InvalidInputError,
@@ -92,7 +91,7 @@ class CorrectionDesk:
         """
 
         def approve(correction: Correction, head: LedgerHead, by: Actor) -> CorrectionWrite:
-            _require_aws(correction, approval)
+            _require_fitting(correction, approval)
             if correction.quantity != approval.quantity:
                 detail = f"{key} is over {correction.quantity}, not {approval.quantity}: look again"
                 raise RefusedDecisionError("correction_outdated", detail)
@@ -262,9 +261,9 @@ def cursor_key(text: str) -> CorrectionKey | None:
         raise InvalidInputError("invalid_cursor", detail, "cursor") from exc
 
 
-def _require_aws(correction: Correction, approval: Approval) -> None:
+def _require_fitting(correction: Correction, approval: Approval) -> None:
     faults = Faults()
-    if correction.channel is not Channel.AWS:
+    if correction.channel not in ADJUSTED_BY_API:
         for value, pointer in (
             (approval.marketplace_agreement_id, "/marketplace_agreement_id"),
             (approval.invoice_id, "/invoice_id"),

@@ -22,7 +22,6 @@ from meterbridge.application.billing_adjustments import (
 )
 from meterbridge.application.correction_ledger import CorrectionLedger
 from meterbridge.application.ports import Clock, Registry
-from meterbridge.domain.channels import Channel
 from meterbridge.domain.correcting import (
     completed,
     failed,
@@ -31,7 +30,11 @@ from meterbridge.domain.correcting import (
     submitting,
     unsent,
 )
-from meterbridge.domain.correction_requests import adjustment_amount, aws_adjustment
+from meterbridge.domain.correction_requests import (
+    ADJUSTED_BY_API,
+    adjustment_amount,
+    aws_adjustment,
+)
 from meterbridge.domain.corrections import Correction, CorrectionState
 from meterbridge.domain.errors import InvariantError, MarketplaceError, StaleVersionError
 from meterbridge.domain.money import plain
@@ -73,7 +76,7 @@ def submit_corrections(
     clock: Clock,
     may_continue: Callable[[], bool] = lambda: True,
 ) -> SubmitSummary:
-    """One run over all corrections that are approved or on their way, on AWS.
+    """One run over all corrections that are approved or on their way, where an API takes them.
 
     Safe to repeat, to kill, and to run twice at once.
 
@@ -84,7 +87,7 @@ def submit_corrections(
     summary = SubmitSummary()
     for state in (CorrectionState.SUBMITTED, CorrectionState.APPROVED):
         for listed in list(ledger.corrections_in(state)):
-            if listed.channel is not Channel.AWS:
+            if listed.channel not in ADJUSTED_BY_API:
                 continue
             if not may_continue():
                 return summary

@@ -110,6 +110,9 @@ def _amounts(correction: Correction) -> str:
     return f"{plain(correction.units)} units, {plain(charged.amount)} {charged.currency}"
 
 
+ADJUSTED_BY_API = frozenset({Channel.AWS})
+"""Channels whose API takes a billing adjustment (contracts.md §1.4.5); the others' support does."""
+
 _TO = {
     Channel.AZURE: "Microsoft Partner Center support, commercial marketplace, metered billing",
     Channel.GCP: "Google Cloud Marketplace partner support, usage reporting",

@@ -131,14 +131,13 @@ _AWS_2024 = datetime(2024, 1, 5, tzinfo=UTC)
 _AZURE_2022 = datetime(2022, 1, 1, tzinfo=UTC)
 _AZURE_RENEWALS = datetime(2024, 10, 1, tzinfo=UTC)
 _GOOGLE_2025 = datetime(2025, 4, 21, tzinfo=UTC)
-_AWS = "AWS Marketplace seller guide, listing fees (contracts.md §5.1)"
-_AZURE = "commercial marketplace transaction capabilities (contracts.md §5.2)"
-_AZURE_RENEWAL = "agency fee discount for renewals (contracts.md §5.2)"
-_GOOGLE = "Vendor Net Revenue Schedule (contracts.md §5.3)"
+_AWS = "AWS Marketplace seller guide, listing fees"  # contracts.md §5.1
+_AZURE = "commercial marketplace transaction capabilities"  # contracts.md §5.2
+_AZURE_RENEWAL = "agency fee discount for renewals"  # contracts.md §5.2
+_GOOGLE = "Vendor Net Revenue Schedule"  # contracts.md §5.3
 
 UNPUBLISHED = {
-    Channel.STRIPE: "Stripe publishes no one number; each balance transaction has its own fee"
-    " (contracts.md §5.4)",
+    Channel.STRIPE: "Stripe publishes no one number; each balance transaction has its own fee",
 }
 """Channels whose fee cannot be told beforehand, and why."""
 

@@ -46,11 +46,6 @@ class ListingLimits:
         return self.sources.get(kind, OURS)
 
 
-def _read(page: str, section: str) -> str:
-    """The vendor's page, and where contracts.md tells what it says."""
-    return f"{page} (contracts.md {section})"
-
-
 _USD = frozenset({"USD"})
 
 LISTING_LIMITS: Mapping[Channel, ListingLimits] = {
@@ -66,32 +61,16 @@ LISTING_LIMITS: Mapping[Channel, ListingLimits] = {
         decimals_safe=True,
         correction="a billing adjustment on the buyer's invoice",
         sources={
-            PromiseKind.NUMBER_OF_DIMENSIONS: _read(
-                "AWS Marketplace Catalog API, UsageBasedPricingTerm", "§1.3.4"
-            ),
-            PromiseKind.DIMENSION_CODE: _read(
-                "AWS Marketplace Catalog API, dimension key", "§1.3.3"
-            ),
-            PromiseKind.PRICE_PRECISION: _read(
-                "AWS Marketplace Catalog API, UsageBasedPricingTerm", "§1.3.4"
-            ),
-            PromiseKind.CURRENCY: _read(
-                "AWS Marketplace Catalog API, UsageBasedPricingTerm", "§1.3.4"
-            ),
-            PromiseKind.TRIAL: _read("AWS Marketplace seller guide, SaaS free trials", "§1.2.6"),
-            PromiseKind.QUANTITIES: _read("AWS metering service, QuantityAsDecimal", "§1.1.2"),
-            PromiseKind.ZERO_QUANTITIES: _read(
-                "AWS Marketplace seller guide, hourly records, also of zero", "§1.1.5"
-            ),
-            PromiseKind.NEGATIVE_QUANTITIES: _read(
-                "AWS agreement service, billing adjustments", "§1.1.2 and §1.4.5"
-            ),
-            PromiseKind.CYCLE: _read(
-                "AWS metering service, UTC months until 06:00 UTC of day 1", "§1.1.6"
-            ),
-            PromiseKind.ENTITLEMENT: _read(
-                "AWS Marketplace seller guide, metering for usage", "§1.1.5"
-            ),
+            PromiseKind.NUMBER_OF_DIMENSIONS: "AWS Marketplace Catalog API, UsageBasedPricingTerm",  # §1.3.4
+            PromiseKind.DIMENSION_CODE: "AWS Marketplace Catalog API, dimension key",  # §1.3.3
+            PromiseKind.PRICE_PRECISION: "AWS Marketplace Catalog API, UsageBasedPricingTerm",  # §1.3.4
+            PromiseKind.CURRENCY: "AWS Marketplace Catalog API, UsageBasedPricingTerm",  # §1.3.4
+            PromiseKind.TRIAL: "AWS Marketplace seller guide, SaaS free trials",  # §1.2.6
+            PromiseKind.QUANTITIES: "AWS metering service, QuantityAsDecimal",  # §1.1.2
+            PromiseKind.ZERO_QUANTITIES: "AWS Marketplace seller guide, hourly records, also of zero",  # §1.1.5
+            PromiseKind.NEGATIVE_QUANTITIES: "AWS agreement service, billing adjustments",  # §1.1.2 and §1.4.5
+            PromiseKind.CYCLE: "AWS metering service, UTC months until 06:00 UTC of day 1",  # §1.1.6
+            PromiseKind.ENTITLEMENT: "AWS Marketplace seller guide, metering for usage",  # §1.1.5
         },
     ),
     # [NOT VERIFIED] Neither a step of prices nor a pattern of dimension ids is published.
@@ -105,31 +84,17 @@ LISTING_LIMITS: Mapping[Channel, ListingLimits] = {
         decimals_safe=True,
         correction="a request to Microsoft's support, with the evidence",
         sources={
-            PromiseKind.NUMBER_OF_DIMENSIONS: _read(
-                "Azure SaaS metered billing, 30 per offer for all its plans", "§2.1.5"
-            ),
-            PromiseKind.DIMENSION_CODE: _read("Azure SaaS metered billing", "§2.1.5"),
-            PromiseKind.PRICE_PRECISION: _read(
-                "Azure product ingestion, customMeters: no step is published", "§2.3"
-            ),
-            PromiseKind.CURRENCY: _read("Azure product ingestion, pricePerPaymentInUsd", "§2.3"),
-            PromiseKind.TRIAL: _read(
-                "Azure SaaS metered billing, no free trial with dimensions", "§2.1.5"
-            ),
-            PromiseKind.QUANTITIES: _read(
-                "Azure metering service, decimals of unpublished precision", "§2.1.5"
-            ),
-            PromiseKind.ZERO_QUANTITIES: _read("Azure metering service, zero is refused", "§2.1.5"),
-            PromiseKind.NEGATIVE_QUANTITIES: _read(
-                "Azure metering service, negative is refused", "§2.1.5"
-            ),
-            PromiseKind.CYCLE: _read(
-                "Azure metering FAQ, quantities run by the subscription's term", "§2.1.5"
-            ),
-            PromiseKind.ENTITLEMENT: _read(
-                "Azure metering service, Microsoft does not subtract it", "§2.1.5"
-            ),
-            PromiseKind.PRICE: _read("Azure metering FAQ, one dimension per tier", "§2.1.5"),
+            PromiseKind.NUMBER_OF_DIMENSIONS: "Azure SaaS metered billing, 30 per offer for all its plans",  # §2.1.5
+            PromiseKind.DIMENSION_CODE: "Azure SaaS metered billing",  # §2.1.5
+            PromiseKind.PRICE_PRECISION: "Azure product ingestion, customMeters: no step is published",  # §2.3
+            PromiseKind.CURRENCY: "Azure product ingestion, pricePerPaymentInUsd",  # §2.3
+            PromiseKind.TRIAL: "Azure SaaS metered billing, no free trial with dimensions",  # §2.1.5
+            PromiseKind.QUANTITIES: "Azure metering service, decimals of unpublished precision",  # §2.1.5
+            PromiseKind.ZERO_QUANTITIES: "Azure metering service, zero is refused",  # §2.1.5
+            PromiseKind.NEGATIVE_QUANTITIES: "Azure metering service, negative is refused",  # §2.1.5
+            PromiseKind.CYCLE: "Azure metering FAQ, quantities run by the subscription's term",  # §2.1.5
+            PromiseKind.ENTITLEMENT: "Azure metering service, Microsoft does not subtract it",  # §2.1.5
+            PromiseKind.PRICE: "Azure metering FAQ, one dimension per tier",  # §2.1.5
         },
     ),
     # [DISAGREE] One page knows INT64 metrics only, Google's agent also double ones: whole
@@ -144,28 +109,16 @@ LISTING_LIMITS: Mapping[Channel, ListingLimits] = {
         decimals_safe=False,
         correction="a request to Google's support, with the evidence",
         sources={
-            PromiseKind.NUMBER_OF_DIMENSIONS: _read(
-                "Google Producer Portal, 8 metrics per usage plan", "§3.3"
-            ),
-            PromiseKind.DIMENSION_CODE: _read("Google Producer Portal, metric ids", "§3.3"),
-            PromiseKind.PRICE_PRECISION: _read(
-                "Google Producer Portal, no step is published", "§3.3"
-            ),
-            PromiseKind.CURRENCY: _read("Google Producer Portal, prices in USD", "§3.3"),
-            PromiseKind.TRIAL: _read("Google Producer Portal, no free trial of its own", "§3.3"),
-            PromiseKind.QUANTITIES: _read(
-                "Google Service Control, int64 or double metrics", "§3.1.2"
-            ),
-            PromiseKind.ZERO_QUANTITIES: _read("Google Service Control, no rule found", "§3.1.5"),
-            PromiseKind.NEGATIVE_QUANTITIES: _read(
-                "Google Service Control, not said to be allowed", "§3.1.5"
-            ),
-            PromiseKind.CYCLE: _read(
-                "Google reporting practices, months by US Pacific time", "§3.1.5"
-            ),
-            PromiseKind.ENTITLEMENT: _read(
-                "Google reporting practices, subtracted before reporting", "§3.1.5"
-            ),
+            PromiseKind.NUMBER_OF_DIMENSIONS: "Google Producer Portal, 8 metrics per usage plan",  # §3.3
+            PromiseKind.DIMENSION_CODE: "Google Producer Portal, metric ids",  # §3.3
+            PromiseKind.PRICE_PRECISION: "Google Producer Portal, no step is published",  # §3.3
+            PromiseKind.CURRENCY: "Google Producer Portal, prices in USD",  # §3.3
+            PromiseKind.TRIAL: "Google Producer Portal, no free trial of its own",  # §3.3
+            PromiseKind.QUANTITIES: "Google Service Control, int64 or double metrics",  # §3.1.2
+            PromiseKind.ZERO_QUANTITIES: "Google Service Control, no rule found",  # §3.1.5
+            PromiseKind.NEGATIVE_QUANTITIES: "Google Service Control, not said to be allowed",  # §3.1.5
+            PromiseKind.CYCLE: "Google reporting practices, months by US Pacific time",  # §3.1.5
+            PromiseKind.ENTITLEMENT: "Google reporting practices, subtracted before reporting",  # §3.1.5
         },
     ),
 }
