@@ -39,6 +39,13 @@ class ReportingMode(StrEnum):
     DRY_RUN = "dry-run"
 
 
+class BillingAdjustments(StrEnum):
+    """Who asks AWS for an approved correction: a person, or the function that reports usage."""
+
+    BY_HAND = "by-hand"
+    API = "api"
+
+
 class UserLabels(StrEnum):
     """What Google is told about a record besides what it bills by."""
 
@@ -67,6 +74,7 @@ class DeploymentConfig:
             account is the seller account.
         marketplace_external_id: the external id which that role's trust policy demands.
         marketplace_region: where the metering service is called. AWS Marketplace is in us-east-1.
+        aws_billing_adjustments: ``api`` submits approved corrections through AWS's Agreement API.
         azure_tenant_id: the directory of the app that reports to Azure Marketplace.
         azure_client_id: that app, as the offers name it; without one nothing is reported there.
         azure_secret_arn: the secret in Secrets Manager with the app's client secret or certificate
@@ -98,6 +106,7 @@ class DeploymentConfig:
     marketplace_role_arn: str | None
     marketplace_external_id: str | None
     marketplace_region: str
+    aws_billing_adjustments: BillingAdjustments
     azure_tenant_id: str | None
     azure_client_id: str | None
     azure_secret_arn: str | None
@@ -148,6 +157,9 @@ class DeploymentConfig:
             ),
             marketplace_region=parser.text("marketplace_region", _REGION, "a region")
             or "us-east-1",
+            aws_billing_adjustments=parser.choice(
+                "aws_billing_adjustments", BillingAdjustments, BillingAdjustments.BY_HAND
+            ),
             azure_tenant_id=parser.text("azure_tenant_id", _GUID, "a GUID"),
             azure_client_id=parser.text("azure_client_id", _GUID, "a GUID"),
             azure_secret_arn=parser.text("azure_secret_arn", _SECRET_ARN, "a secret's ARN"),

@@ -11,11 +11,20 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.accepted_findings import accept
-from infra.config import DeploymentConfig
+from infra.config import BillingAdjustments, DeploymentConfig
 from infra.queues import ServiceQueue
 from infra.schedule import Schedule
 from infra.service_function import Platform, ServiceFunction
 from infra.storage import SUSPEND_IN_REGISTRY, WRITE_LEDGER, Storage
+
+_ADJUST = (
+    "SearchAgreements",
+    "ListAgreementInvoiceLineItems",
+    "BatchCreateBillingAdjustmentRequest",
+    "GetBillingAdjustmentRequest",
+    "ListBillingAdjustmentRequests",
+)
+"""What adapters/marketplaces/aws_adjustments.py calls."""
 
 
 class Reporting(Construct):
@@ -103,6 +112,8 @@ class ReportingAws(Reporting):
             "MARKETPLACE_ROLE_ARN": config.marketplace_role_arn,
             "MARKETPLACE_EXTERNAL_ID": config.marketplace_external_id,
             "AWS_ENDPOINT_URL_MARKETPLACE_METERING": config.marketplace_endpoint,
+            "AWS_ENDPOINT_URL_MARKETPLACE_AGREEMENT": config.marketplace_endpoint,
+            "BILLING_ADJUSTMENTS": config.aws_billing_adjustments.value,
         }
 
     def _let_in(self, config: DeploymentConfig) -> None:
@@ -113,6 +124,12 @@ class ReportingAws(Reporting):
                 "aws-marketplace:BatchMeterUsage",
                 reason="BatchMeterUsage has no resource types: IAM accepts it with the resource * only",
             )
+            if config.aws_billing_adjustments is BillingAdjustments.API:
+                for action in _ADJUST:
+                    self.allow(
+                        f"aws-marketplace:{action}",
+                        reason="which agreements there are is known to AWS only",
+                    )
 
 
 class ReportingAzure(Reporting):

@@ -122,6 +122,7 @@ class Watched:
     def waiting(self) -> list[WaitingAgreement]:
         return waiting_agreements(
             self.registry.agreements(),
+            links=self.registry.customer_links(),
             ledger=self.ledger,
             usage=self.usage,
             now=self.clock.now(),

@@ -56,6 +56,7 @@ AZURE_LISTING = {
     "preview_submission_id": "submission/1/2",
 }
 _DECIDE = "/v1/agreements/agr_1/records/2026-11-24T%s:00:00Z/tokens/decisions"
+_CORRECTION = "/v1/corrections/agr_1.2026-10.1.tokens"
 _BY_MODEL = {
     "model": "dimensional",
     "prices": [{"group": ["small"], "model": {"model": "package", "size": "10", "price": "1"}}],
@@ -158,6 +159,10 @@ _BODIES: dict[str, list[Any]] = {
     "/v1/publications/pub_gcp/confirm": [{"note": "x"}],
     "/v1/customers": [CUSTOMER, {"id": "b"}],
     "/v1/customers/acme": [{"name": "x"}],
+    "/v1/customers/free/parent": [
+        {"parent_id": "acme", "billing": "aggregated", "since": "2026-11-24T12:00:00Z"},
+        {"parent_id": "acme"},
+    ],
     "/v1/agreements": [
         AGREEMENT,
         {**AGREEMENT, "channel": "manual", "aws": None},
@@ -183,31 +188,32 @@ _BODIES: dict[str, list[Any]] = {
         ]
         for hour in ("08", "09")
     },
+    f"{_CORRECTION}/approve": [
+        {"reason": "x", "quantity": "5"},
+        {"reason": "x", "quantity": "5", "marketplace_agreement_id": "a", "invoice_id": "i"},
+    ],
+    f"{_CORRECTION}/withdraw": [{"reason": "x"}],
+    f"{_CORRECTION}/complete": [{"reason": "x", "reference": "ba-1"}],
     "/v1/api-keys": [KEY, {"name": "x", "scopes": ["admin"], "products": None}],
     "/v1/api-keys/key_1": [{"name": "x"}],
     "/v1/settings/usage-log": [{"shards": 8, "effective_from": "2026-11-25T00:00:00Z"}],
     "/v1/events": [EVENT, [EVENT, {**EVENT, "id": "e2"}]],
 }
 _POSTED = (
-    "ions",
-    "settle",
-    "/grants",
-    "/seats",
-    "/plan-changes",
-    "/preview",
-    "/replay",
-    "/apply",
-    "/confirm",
+    *("ions", "settle", "/grants", "/seats", "/plan-changes", "/preview", "/replay"),
+    *("/apply", "/confirm", "/approve", "/withdraw", "/complete"),
 )
 _WITH_BODY = {
     "POST": [path for path in _BODIES if path.count("/") == 2 or path.endswith(_POSTED)],
     "PATCH": [path for path in _BODIES if path.count("/") == 3 and "settings" not in path],
-    "PUT": ["/v1/settings/usage-log"],
+    "PUT": ["/v1/settings/usage-log", "/v1/customers/free/parent"],
 }
 _DELETABLE = [
     "/v1/products/prd_free",
     "/v1/meters/mtr_free",
     "/v1/customers/free",
+    "/v1/customers/free/parent",
+    "/v1/customers/acme/children",
     "/v1/offerings/off_free",
     "/v1/agreements/agr_free",
     "/v1/agreements/agr_terms/plan-changes/2026-12-01T00:00:00Z",
@@ -223,6 +229,9 @@ _READABLE = [
     "/v1/agreements/agr_1/statement",
     "/v1/agreements/agr_1/records",
     "/v1/agreements/agr_1/decisions",
+    "/v1/agreements/agr_1/corrections",
+    "/v1/corrections",
+    _CORRECTION,
     "/v1/agreements/agr_terms/wallet",
     "/v1/agreements/agr_terms/thresholds",
     "/v1/agreements/agr_terms/statement",
@@ -249,6 +258,7 @@ _PARAMETERS = {
         "cmVmdXNlZCNhZ3JfMSMyMDI2LTExLTI0VDA4I3Rva2Vucw",
         "WyJhY21lIiwxXQ",
         "WyJcdWQ4MDAiLG51bGxd",
+        "YWdyXzEuMjAyNi0xMC4xLnRva2Vucw",
     ],
     "limit": ["1", "100"],
     "product_id": ["prd_llm"],
@@ -260,6 +270,8 @@ _PARAMETERS = {
     "version": ["1"],
     "plan_code": ["std"],
     "channel": ["aws", "manual"],
+    "state": ["drafted", "approved"],
+    "until": ["2026-11-24T13:00:00Z"],
     "period": ["2026-11", "2199-12"],
     "verify": ["true"],
     "window": ["hour", "day", "month"],

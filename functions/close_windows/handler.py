@@ -64,7 +64,12 @@ def _measure() -> None:
     now = CLOCK.now()
     publish_freshness(usage_freshness(log=LOG, usage=USAGE, now=now))
     waiting = waiting_agreements(
-        REGISTRY.agreements(), ledger=LEDGER, usage=USAGE, now=now, grace=SETTINGS.grace
+        REGISTRY.agreements(),
+        links=REGISTRY.customer_links(),
+        ledger=LEDGER,
+        usage=USAGE,
+        now=now,
+        grace=SETTINGS.grace,
     )
     publish_deadlines(waiting, now, logger)
 

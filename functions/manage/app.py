@@ -6,6 +6,8 @@ from aws_lambda_powertools import Logger
 
 from manage.agreed import add_agreed
 from manage.agreements import add_agreements
+from manage.corrections import add_corrections
+from manage.customer_parents import add_customer_parents
 from manage.customers import add_customers
 from manage.decisions import add_decisions
 from manage.events import add_events
@@ -17,8 +19,8 @@ from manage.offerings import add_offerings
 from manage.openapi import add_openapi
 from manage.parity import add_parity
 from manage.products import add_products
-from manage.replays import add_replays
 from manage.publications import add_publications
+from manage.replays import add_replays
 from manage.reporting import add_reporting
 from manage.resolver import Resolver
 from manage.services import Services
@@ -38,6 +40,8 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_offerings(app, services, idempotency)
     add_parity(app, services)
     add_replays(app, services)
+    # Before the customers: whatever follows theirs in a path is taken for a part of an id.
+    add_customer_parents(app, services)
     add_customers(app, services, idempotency)
     add_agreements(app, services, idempotency)
     add_agreed(app, services, idempotency)
@@ -50,6 +54,7 @@ def build_app(services: Services, logger: Logger) -> Resolver:
     add_reporting(app, services)
     add_decisions(app, services, idempotency)
     add_publications(app, services, idempotency)
+    add_corrections(app, services, idempotency)
     add_invoices(app, services, idempotency)
     add_openapi(app)
     return app

@@ -42,7 +42,7 @@ def add_customers(app: Resolver, services: Services, idempotency: Idempotency) -
 
     @app.get("/v1/customers/<customer_id>", tags=TAGS, summary="Read a customer")
     def get_customer(customer_id: CustomerPath) -> Response[CustomerView]:
-        entry = _find(customer_id, registry)
+        entry = find_customer(customer_id, registry)
         return entity(CustomerView.of(entry), entry.version)
 
     @app.patch("/v1/customers/<customer_id>", tags=TAGS, summary="Change a customer")
@@ -53,7 +53,7 @@ def add_customers(app: Resolver, services: Services, idempotency: Idempotency) -
     ) -> Response[CustomerView]:
         changes = {name: getattr(body, name) for name in body.model_fields_set}
         entry = changed(
-            lambda: _find(customer_id, registry),
+            lambda: find_customer(customer_id, registry),
             registry.save_customer,
             lambda customer: replace(customer, **changes),
             expected_version(if_match),
@@ -64,7 +64,7 @@ def add_customers(app: Resolver, services: Services, idempotency: Idempotency) -
         "/v1/customers/<customer_id>", tags=TAGS, summary="Delete a customer", status_code=204
     )
     def delete_customer(customer_id: CustomerPath) -> Response[None]:
-        registry.remove_customer(_find(customer_id, registry).value.id)
+        registry.remove_customer(find_customer(customer_id, registry).value.id)
         return gone()
 
 
@@ -72,7 +72,7 @@ def _created(customer: Customer) -> CustomerView:
     return CustomerView.of(Versioned(customer, 1))
 
 
-def _find(path: str, registry: RegistryAdmin) -> Versioned[Customer]:
+def find_customer(path: str, registry: RegistryAdmin) -> Versioned[Customer]:
     """A customer by path; API Gateway passes some percent-encodings on, so both readings count."""
     for customer_id in dict.fromkeys((path, unquote(path))):
         if len(customer_id) <= _MAX_ID:

@@ -62,16 +62,21 @@ def add_reporting(app: Resolver, services: Services) -> None:
             (
                 agreement
                 for agreement in registry.agreements()
-                if (products is None or agreement.product_id in products)
-                and channel in (None, agreement.channel)
+                if products is None or agreement.product_id in products
             ),
+            links=registry.customer_links(),
             ledger=services.ledger,
             usage=services.usage,
             now=now,
             grace=services.grace,
         )
         after = _place(cursor)
-        rest = [each for each in found if (each.deadline, each.agreement.id) > after]
+        rest = [
+            each
+            for each in found
+            if (each.deadline, each.agreement.id) > after
+            and channel in (None, each.agreement.channel)
+        ]
         items = [WaitingAgreementView.of(each, now) for each in rest[:limit]]
         items = items[: fitting(items)]
         more = len(rest) > len(items)

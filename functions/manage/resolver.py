@@ -81,10 +81,11 @@ class Resolver(APIGatewayHttpResolver):
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = "^{}$") -> re.Pattern[str]:
         """A customer's id is the seller's own and may hold anything, slashes too."""
-        prefix = rule.removesuffix("<customer_id>")
-        if prefix == rule:
+        prefix, found, suffix = rule.partition("<customer_id>")
+        if not found:
             return APIGatewayHttpResolver._compile_regex(rule, base_regex)
-        return re.compile(base_regex.format(f"{re.escape(prefix)}(?P<customer_id>.+)"))
+        pattern = f"{re.escape(prefix)}(?P<customer_id>.+){re.escape(suffix)}"
+        return re.compile(base_regex.format(pattern))
 
     def _answer_no_route(self, _: RouteNotFoundError) -> Response[str]:
         methods = self.allowed_methods(self.current_event.path)

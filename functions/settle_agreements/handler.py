@@ -1,4 +1,4 @@
-"""Settle queue → rate what is closed and write metering records."""
+"""Settle queue → rate what is closed, write metering records, draft corrections."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
+from meterbridge.adapters.dynamodb.correction_store import CorrectionStore
 from meterbridge.adapters.dynamodb.registry_store import RegistryStore
 from meterbridge.adapters.dynamodb.usage_store import UsageStore
+from meterbridge.application.draft_corrections import draft_agreement
 from meterbridge.application.settle_agreements import settle_agreement
 from meterbridge.lambda_runtime.clock import SystemClock
 from meterbridge.lambda_runtime.observability import Metric, count, make_logger, make_metrics
@@ -36,7 +37,7 @@ class Settings:
 
 SETTINGS = load(Settings, os.environ)
 USAGE = UsageStore(SETTINGS.usage_table)
-LEDGER = LedgerStore(SETTINGS.ledger_table)
+LEDGER = CorrectionStore(SETTINGS.ledger_table)
 REGISTRY = RegistryStore(SETTINGS.registry_table)
 CLOCK = SystemClock()
 PROCESSOR = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
@@ -45,7 +46,7 @@ metrics = make_metrics()
 
 
 def settle_one(record: SQSRecord) -> None:
-    """Settle the agreement that a message names, and check its books."""
+    """Settle the agreement that a message names, check its books, and draft corrections."""
     summary = settle_agreement(
         record.body,
         registry=REGISTRY,
@@ -59,6 +60,8 @@ def settle_one(record: SQSRecord) -> None:
         logger.error("books do not balance", agreement_id=record.body, period=str(statement.period))
     count(metrics, {Metric.UNBALANCED_STATEMENTS: len(unbalanced)})
     logger.info("settled", agreement_id=record.body, new_records=summary.new_records)
+    for correction in draft_agreement(record.body, registry=REGISTRY, ledger=LEDGER, clock=CLOCK):
+        logger.warning("correction", correction=str(correction.key), state=correction.state.value)
 
 
 @logger.inject_lambda_context

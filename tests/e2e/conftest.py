@@ -155,7 +155,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     with (
         running_sandbox() as marketplace,
         LocalCloud(
-            folder, marketplace_endpoint=marketplace.url, settings={"grace_minutes": "0"}
+            folder,
+            marketplace_endpoint=marketplace.url,
+            settings={"grace_minutes": "0", "seller_name": "Meterworks GmbH"},
         ) as cloud,
     ):
         control = marketplace.control

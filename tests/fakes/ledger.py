@@ -13,12 +13,14 @@ from typing import Any
 from fakes.registry import FakeRegistry
 from meterbridge.application.ledger_admin import AttentionPlace
 from meterbridge.application.registry_admin import Answer
+from meterbridge.domain.corrections import Correction, CorrectionKey, CorrectionState
 from meterbridge.domain.deciding import DecisionEffect
 from meterbridge.domain.decisions import Decision
 from meterbridge.domain.errors import InvariantError, StaleVersionError
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import OPEN_STATES, MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.offerings import Channel
+from meterbridge.domain.over_reported import CorrectionWrite
 from meterbridge.domain.pricing.rating_state import RatingState
 from meterbridge.domain.windows import BillingPeriod
 
@@ -36,6 +38,7 @@ class FakeLedger:
         self._heads: dict[str, LedgerHead] = {}
         self._records: dict[RecordKey, MeteringRecord] = {}
         self._ratings: dict[tuple[str, BillingPeriod], dict[str, Any]] = {}
+        self._corrections: dict[CorrectionKey, Correction] = {}
 
     def head(self, agreement_id: str) -> LedgerHead | None:
         with self._lock:
@@ -179,6 +182,46 @@ class FakeLedger:
         return iter(
             [each for each in found if first is None or _order(AttentionPlace.of(each)) > first]
         )
+
+    def correction(self, key: CorrectionKey) -> Correction | None:
+        with self._lock:
+            return self._corrections.get(key)
+
+    def corrections(self, agreement_id: str) -> list[Correction]:
+        with self._lock:
+            found = [
+                each for each in self._corrections.values() if each.key.agreement_id == agreement_id
+            ]
+        return sorted(found, key=lambda each: _correction_order(each.key))
+
+    def corrections_in(
+        self, state: CorrectionState, after: CorrectionKey | None = None
+    ) -> Iterator[Correction]:
+        with self._lock:
+            found = [each for each in self._corrections.values() if each.state is state]
+        found.sort(key=lambda each: _correction_order(each.key))
+        first = None if after is None else _correction_order(after)
+        return iter(
+            [each for each in found if first is None or _correction_order(each.key) > first]
+        )
+
+    def write_correction(self, write: CorrectionWrite, answer: Answer | None = None) -> None:
+        keeping = self._registry.answering(answer) if answer and self._registry else nullcontext()
+        before, after, head = write.before, write.after, write.head
+        with keeping, self._lock:
+            known = self._corrections.get(after.key)
+            if (known.version if known else None) != (before.version if before else None):
+                raise StaleVersionError(str(after.key))
+            if head is not None:
+                current = self._heads.get(head.agreement_id)
+                if current is None or current.version != head.version - 1:
+                    raise StaleVersionError(head.agreement_id)
+                self._heads[head.agreement_id] = head
+            self._corrections[after.key] = after
+
+
+def _correction_order(key: CorrectionKey) -> tuple[str, str, str, int]:
+    return key.agreement_id, str(key.period), key.dimension, key.number
 
 
 def _order(place: AttentionPlace) -> tuple[bool, str, datetime, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import RLock
@@ -19,6 +19,7 @@ from meterbridge.application.registry_admin import (
 )
 from meterbridge.domain.agreements import Agreement, AgreementState, Customer
 from meterbridge.domain.api_keys import ApiKey
+from meterbridge.domain.customer_links import CustomerLink
 from meterbridge.domain.errors import InUseError, NotFoundError, StaleVersionError
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Offering, Product
@@ -39,6 +40,7 @@ class FakeRegistry:
         self._offerings: dict[str, list[Offering]] = {}
         self._customers: Shelf = {}
         self._agreements: dict[str, Agreement] = {}
+        self._links: dict[str, Versioned[Sequence[CustomerLink]]] = {}
         self._keys: Shelf = {}
         self._answers: dict[tuple[str, str], Answer] = {}
         self._shard_plan = Versioned(ShardPlan(), 0)
@@ -196,7 +198,41 @@ class FakeRegistry:
             self.customer_entry(customer_id)
             agreements = self._agreements.values()
             _refuse(customer_id, (each.customer_id == customer_id for each in agreements))
+            links = self.customer_links()
+            _refuse(customer_id, (customer_id in (each.child_id, each.parent_id) for each in links))
             del self._customers[customer_id]
+
+    def customer_links(self) -> Iterator[CustomerLink]:
+        with self._lock:
+            return iter([link for _, entry in sorted(self._links.items()) for link in entry.value])
+
+    def links_of(self, child_id: str) -> Sequence[CustomerLink]:
+        return self.links_entry(child_id).value
+
+    def children_of(self, parent_id: str) -> list[CustomerLink]:
+        return [link for link in self.customer_links() if link.parent_id == parent_id]
+
+    def links_entry(self, child_id: str) -> Versioned[Sequence[CustomerLink]]:
+        with self._lock:
+            return self._links.get(child_id, Versioned((), 0))
+
+    def save_links(
+        self,
+        child_id: str,
+        links: Sequence[CustomerLink],
+        *,
+        expected_version: int,
+        guarded: Mapping[str, int],
+    ) -> None:
+        with self._lock:
+            for name, version in {child_id: expected_version, **guarded}.items():
+                if self.links_entry(name).version != version:
+                    raise StaleVersionError(name)
+            for name in {child_id, *(link.parent_id for link in links)}:
+                self.customer_entry(name)
+            for name, version in guarded.items():
+                self._links[name] = Versioned(self.links_of(name), version + 1)
+            self._links[child_id] = Versioned(tuple(links), expected_version + 1)
 
     def agreement(self, agreement_id: str) -> Agreement:
         if agreement_id not in self._agreements:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from aws_cdk import aws_logs as logs
 
-from infra.config import ConfigError, DeploymentConfig, ReportingMode, Stage, UserLabels
+from infra.config import (
+    BillingAdjustments,
+    ConfigError,
+    DeploymentConfig,
+    ReportingMode,
+    Stage,
+    UserLabels,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 AUDIENCE = (
@@ -24,6 +31,7 @@ def test_an_empty_context_is_a_production_deployment_with_defaults() -> None:
         marketplace_role_arn=None,
         marketplace_external_id=None,
         marketplace_region="us-east-1",
+        aws_billing_adjustments=BillingAdjustments.BY_HAND,
         azure_tenant_id=None,
         azure_client_id=None,
         azure_secret_arn=None,
@@ -96,10 +104,10 @@ def test_all_faults_are_reported_at_once_by_name() -> None:
         "gcp_audience",
         "gcp_service_account",
         "gcp_user_labels",
+        "publishing",
         "seller_name",
         "invoice_prefix",
         "invoice_days",
-        "publishing",
         "alarm_email",
         "log_retention",
     ]

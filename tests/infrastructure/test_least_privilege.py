@@ -221,6 +221,29 @@ def test_with_a_seller_role_the_function_may_assume_it_and_report_nothing_itself
     assert "BatchMeterUsage" not in str(statements)
 
 
+def test_billing_adjustments_are_asked_for_only_where_the_deployment_says_so(
+    build_stack: Callable[..., MeterbridgeStack],
+) -> None:
+    stack = build_stack({"aws_billing_adjustments": "api"})
+    resources = Template.from_stack(stack).to_json()["Resources"]
+    asked = {
+        action
+        for name, statement in _statements(resources)
+        if "ReportUsageAwsRole" in name
+        for action in _listed(statement["Action"])
+        if action.startswith("aws-marketplace:")
+    }
+
+    assert asked == {
+        "aws-marketplace:BatchMeterUsage",
+        "aws-marketplace:SearchAgreements",
+        "aws-marketplace:ListAgreementInvoiceLineItems",
+        "aws-marketplace:BatchCreateBillingAdjustmentRequest",
+        "aws-marketplace:GetBillingAdjustmentRequest",
+        "aws-marketplace:ListBillingAdjustmentRequests",
+    }
+
+
 def test_an_azure_app_without_a_secret_is_vouched_for_by_aws(
     build_stack: Callable[..., MeterbridgeStack], marketplaces: dict[str, str]
 ) -> None:

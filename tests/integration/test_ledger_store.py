@@ -51,6 +51,7 @@ def head_at(version: int, agreement_id: str = "agr_1") -> LedgerHead:
             "requests": {NOVEMBER: Position(Decimal("12.5"), Decimal("12"), Decimal("0.5"))},
             "tokens": {},
         },
+        corrected={"requests": {OCTOBER: Decimal("0.1234567890123456789")}},
     )
 
 

@@ -6,6 +6,7 @@ import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,11 +15,14 @@ import pytest
 from agreed_setup import PLANS, create_deal
 from api_setup import AGREEMENT, METER, OFFERING, Api, create_all, make_api
 from builders import NOON, at, metering_record
+from correction_setup import OCTOBER, correction
 from decision_setup import conflicted, refused
 from hostile_requests import AWS_LISTING, Sent
 from meterbridge.application.ingest_usage import ShardPlans
-from meterbridge.domain.ledger_head import LedgerHead
+from meterbridge.domain.corrections import CorrectionKey
+from meterbridge.domain.ledger_head import LedgerHead, Position
 from meterbridge.domain.metering_record import RecordState
+from meterbridge.domain.over_reported import CorrectionWrite
 from meterbridge.domain.windows import BillingPeriod
 from meterbridge.lambda_runtime.problems import CONTENT_TYPE
 from offering_terms import CALLS_METER, offering
@@ -85,12 +89,15 @@ def _publish(api: Api) -> None:
 
 
 def _leave_to_a_person(api: Api) -> None:
-    """Two records of the usual agreement that only a person can go on with."""
+    """Two records and a correction of the usual agreement that only a person can go on with."""
     ledger = api.services.ledger
     doubt = metering_record(code="tokens", hour=at("2026-11-24T09"))
     held = metering_record(code="tokens", hour=at("2026-11-24T08"))
-    head = LedgerHead("agr_1", 1, BillingPeriod(2026, 11), NOON, None)
+    over = {OCTOBER: Position(Decimal(0), Decimal(5), Decimal(-5))}
+    head = LedgerHead("agr_1", 1, BillingPeriod(2026, 11), NOON, None, positions={"tokens": over})
     ledger.commit(head, expected_version=0, new_records=[held, doubt])
+    key = CorrectionKey("agr_1", "tokens", OCTOBER, 1)
+    ledger.write_correction(CorrectionWrite(None, correction(key=key)))
     for after in (conflicted(doubt), refused(held, RecordState.REJECTED)):
         ledger.save(after, expected_state=RecordState.PENDING, expected_attempts=0)
 

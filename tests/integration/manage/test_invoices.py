@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api_setup import make_api
+from api_setup import make_api, not_publishing
 from builders import GRACE
 from fakes.settle_queue import FakeSettleQueue
 from http_api import Client, http_event
@@ -57,6 +57,7 @@ def resolver(world: InvoicedWorld) -> Any:
         queue=FakeSettleQueue(),
         clock=world.clock,
         grace=GRACE,
+        publishing=not_publishing(),
         invoices=world.invoices,
         invoicing=world.rules,
         archive_bucket="archive-bucket",

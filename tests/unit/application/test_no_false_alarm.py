@@ -23,6 +23,7 @@ STEP = timedelta(minutes=5)
 def behind(world: World) -> list[WaitingAgreement]:
     found = waiting_agreements(
         world.real_registry.agreements(),
+        links=world.real_registry.customer_links(),
         ledger=world.real_ledger,
         usage=world.usage,
         now=world.clock.now(),

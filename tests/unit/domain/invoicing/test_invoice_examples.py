@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,14 @@ from builders import at
 from invoicing_setup import Invoicing, rich_plan, rows
 from meterbridge.domain.invoicing.billing_documents import DocumentKind
 from meterbridge.domain.invoicing.invoice_lines import LineKind
-from meterbridge.domain.pricing.models import Package, Percentage, Waterfall, WaterfallStep
+from meterbridge.domain.pricing.models import (
+    Dimensional,
+    GroupPrice,
+    Package,
+    Percentage,
+    Waterfall,
+    WaterfallStep,
+)
 from meterbridge.domain.pricing.models import PerUnit as Each
 from meterbridge.domain.pricing.plan_terms import SeatFee, SpendCap, TopUp
 from meterbridge.domain.pricing.tiers import Tier, Volume
@@ -163,3 +171,27 @@ def test_the_first_month_of_an_agreement_begins_with_it() -> None:
     assert (invoice.period_start, invoice.period_end) == (at("2026-11-16T00"), at("2026-12-01T00"))
     assert invoice.period_key == "20261101"
     assert invoice.lines[0].amount == D("49.5")
+
+
+def test_groups_with_prices_of_their_own_have_lines_of_their_own() -> None:
+    price = Dimensional((GroupPrice(("eu",), Each(D(3))),), Each(D(2)))
+    (invoice,) = Invoicing(terms(plan(priced(price)))).close(
+        [used("2026-11-03T10", api={("eu",): 5, ("us",): 1, ("asia",): 2})]
+    )
+
+    assert rows(invoice) == [("Api", "3", "2", "6"), ("Api (eu)", "5", "3", "15")]
+
+
+@pytest.mark.parametrize(
+    ("currency", "total", "rounding"),
+    [("JPY", "1", "0.3333"), ("USD", "0.67", "0.0033"), ("KWD", "0.667", "0.0003")],
+)
+def test_each_currency_is_rounded_once_to_its_own_smallest_unit(
+    currency: str, total: str, rounding: str
+) -> None:
+    """2 × 0.33335 = 0.6667, to whole yen, cents, and thousandths of a dinar."""
+    sold = replace(plan(priced(Each(D("0.33335")))), currency=currency)
+    (invoice,) = Invoicing(terms(sold)).close([used("2026-11-03T10", api=2)])
+
+    assert (invoice.currency, invoice.total, invoice.rounding) == (currency, D(total), D(rounding))
+    assert invoice.lines[-1].description == f"Rounding to the smallest unit of {currency}"

@@ -19,6 +19,7 @@ from itertools import groupby
 from meterbridge.application.fold_partitions import fold_partition
 from meterbridge.application.ports import Clock, Ledger, Registry, SettleQueue, UsageLog, UsageStore
 from meterbridge.domain.agreements import Agreement, AgreementState
+from meterbridge.domain.customer_links import BilledTogether
 from meterbridge.domain.errors import CorruptSegmentError, StaleVersionError
 from meterbridge.domain.events import MAX_AGE
 from meterbridge.domain.partitions import ARRIVAL_BUCKET, SETTLE_TIME, Partition, bucket_of
@@ -61,6 +62,7 @@ class _Run:
     grace: timedelta
     now: datetime
     agreements: dict[tuple[str, str], list[Agreement]]
+    together: BilledTogether
     summary: CloseSummary
     folded: dict[Partition, frozenset[tuple[str, str]]] = field(default_factory=dict)
     arrived: dict[datetime, set[Partition]] = field(default_factory=lambda: defaultdict(set))
@@ -102,8 +104,9 @@ class _Run:
         """Queue the agreements under which customers' usage is billed."""
         self.queue_agreements(
             agreement.id
-            for customer in customers
-            for agreement in self.agreements.get(customer, ())
+            for product_id, customer_id in customers
+            for payer in (customer_id, *self.together.parents_of(customer_id))
+            for agreement in self.agreements.get((product_id, payer), ())
         )
 
     def queue_agreements(self, agreement_ids: Iterable[str]) -> None:
@@ -132,8 +135,10 @@ def close_windows(
     agreements: dict[tuple[str, str], list[Agreement]] = defaultdict(list)
     for agreement in registry.agreements():
         agreements[(agreement.product_id, agreement.customer_id)].append(agreement)
+    together = BilledTogether(registry.customer_links(), since=hour_of(now - HISTORY))
     run = _Run(
-        log, usage, ledger, registry, queue, clock, grace, now, dict(agreements), CloseSummary()
+        *(log, usage, ledger, registry, queue, clock, grace, now),
+        *(dict(agreements), together, CloseSummary()),
     )
     try:
         _retry_unreadable(run)
@@ -256,7 +261,9 @@ def _flush_ended(run: _Run) -> None:
     plan = run.registry.shard_plan()
     for agreement in recent:
         last = agreement.ends_at - timedelta(microseconds=1) if agreement.ends_at else run.now
-        run.fold(plan.partition_of(agreement.product_id, agreement.customer_id, last))
+        customer_id = agreement.customer_id
+        for each in (customer_id, *run.together.children_of(customer_id)):
+            run.fold(plan.partition_of(agreement.product_id, each, last))
     run.queue_agreements(agreement.id for agreement in recent)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from meterbridge.application.ports import Ledger
+from meterbridge.application.correction_ledger import CorrectionLedger
 from meterbridge.application.registry_admin import Answer
 from meterbridge.domain.deciding import DecisionEffect
 from meterbridge.domain.decisions import Decision
@@ -30,7 +30,7 @@ class AttentionPlace:
         return cls(record.state is not RecordState.CONFLICTED, record.key)
 
 
-class LedgerAdmin(Ledger, Protocol):
+class LedgerAdmin(CorrectionLedger, Protocol):
     """Decide about records, and list what was and what is to be decided."""
 
     def decide(self, effect: DecisionEffect, answer: Answer | None = None) -> None:

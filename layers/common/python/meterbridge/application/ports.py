@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from meterbridge.domain.agreements import Agreement, Customer
+from meterbridge.domain.customer_links import CustomerLink
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState, ReportOutcome
 from meterbridge.domain.meters import Meter
@@ -187,6 +188,15 @@ class Registry(Protocol):
 
     def agreements(self) -> Iterator[Agreement]:
         """Every agreement, in order of id."""
+
+    def customer_links(self) -> Iterator[CustomerLink]:
+        """Every link between customers, by child, strongly read."""
+
+    def links_of(self, child_id: str) -> Sequence[CustomerLink]:
+        """A customer's links as a child, strongly read, ascending."""
+
+    def children_of(self, parent_id: str) -> Sequence[CustomerLink]:
+        """Links in which a customer is the parent, strongly read, by child, ascending."""
 
     def agreements_of(self, product_id: str, customer_id: str) -> list[Agreement]:
         """Every agreement of a customer for a product, strongly read, in order of start."""

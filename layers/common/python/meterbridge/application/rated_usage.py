@@ -134,10 +134,9 @@ def read_rated_usage(
     begin_at, begin = _begin(agreement, start, head, ledger)
     end = max(min(end, hour_of(now) + HOUR), start)
     billing = read_billing_terms(agreement, begin_at, end, registry=registry)
-    rows = usage.hourly(
-        agreement.product_id, agreement.customer_id, billing.rows_from, billing.rows_to
+    return rate_rows(
+        billing, billing.read_rows(usage), start, end, begin=begin, states_at=states_at
     )
-    return rate_rows(billing, rows, start, end, begin=begin, states_at=states_at)
 
 
 def _begin(

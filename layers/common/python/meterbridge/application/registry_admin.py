@@ -12,7 +12,7 @@ Unless said otherwise a method raises
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -20,6 +20,7 @@ from typing import Generic, Protocol, TypeVar
 from meterbridge.application.ports import Registry
 from meterbridge.domain.agreements import Agreement, Customer
 from meterbridge.domain.api_keys import ApiKey
+from meterbridge.domain.customer_links import CustomerLink
 from meterbridge.domain.errors import ConflictError
 from meterbridge.domain.meters import Meter
 from meterbridge.domain.offerings import Offering, Product
@@ -164,7 +165,25 @@ class RegistryAdmin(Registry, Protocol):
     def save_customer(self, customer: Customer, expected_version: int) -> None: ...
 
     def remove_customer(self, customer_id: str) -> None:
-        """InUseError while the customer has an agreement."""
+        """InUseError while the customer has an agreement, or was ever linked to another."""
+
+    def links_entry(self, child_id: str) -> Versioned[Sequence[CustomerLink]]:
+        """A customer's links as a child; version 0 before anything was ever written of them."""
+
+    def save_links(
+        self,
+        child_id: str,
+        links: Sequence[CustomerLink],
+        *,
+        expected_version: int,
+        guarded: Mapping[str, int],
+    ) -> None:
+        """Replace a customer's links as a child.
+
+        Args:
+            guarded: versions of the links_entry of customers that become its parents; they are
+                counted on, so that whoever looked at one of them before looks again.
+        """
 
     def agreement_page(
         self, after: str, limit: int, products: Collection[str] | None = None

@@ -96,8 +96,14 @@ def _logged(
 def _recounted(
     terms: BillingTerms, plan: ShardPlan, log: UsageLog, now: datetime
 ) -> Iterator[HourlyUsage]:
-    agreement = terms.agreement
-    product_id, customer_id = agreement.product_id, agreement.customer_id
+    for customer in terms.customers:
+        yield from _recounted_of(customer.customer_id, terms, plan, log, now)
+
+
+def _recounted_of(
+    customer_id: str, terms: BillingTerms, plan: ShardPlan, log: UsageLog, now: datetime
+) -> Iterator[HourlyUsage]:
+    product_id = terms.agreement.product_id
     for hour in hours_between(terms.rows_from, min(terms.rows_to, now + HOUR)):
         partition = plan.partition_of(product_id, customer_id, hour)
         events = list(customer_events(log.read(partition), product_id, customer_id))

@@ -18,7 +18,9 @@ from meterbridge.application.billing_terms import agreement_terms
 from meterbridge.application.event_paging import from_cursor, invalid_cursor, to_cursor
 from meterbridge.application.ports import UsageStore
 from meterbridge.application.registry_admin import RegistryAdmin
+from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.attribution import context_start
+from meterbridge.domain.customer_links import BilledTogether
 from meterbridge.domain.errors import InvalidInputError, NotFoundError
 from meterbridge.domain.offerings import Offering
 from meterbridge.domain.term import owned_hours
@@ -145,11 +147,9 @@ class _Search:
         )
         if not rows:
             return []
-        agreements = [
-            agreement
-            for agreement in self._registry.agreements_of(self._product_id, customer_id)
-            if owned_hours(agreement, self._owners_from, self._end + HOUR)
-        ]
+        agreements = self._agreements(customer_id)
+        together = BilledTogether(self._registry.links_of(customer_id), since=self._owners_from)
+        parents = {each: self._agreements(each) for each in together.parents_of(customer_id)}
         return unbilled_usage(
             customer_id,
             self._start,
@@ -158,9 +158,20 @@ class _Search:
             rows=rows,
             agreements=agreements,
             terms={
-                each.id: agreement_terms(each, self._offerings, agreements) for each in agreements
+                each.id: agreement_terms(each, self._offerings, siblings)
+                for siblings in (agreements, *parents.values())
+                for each in siblings
             },
+            links=together.links_of(customer_id),
+            parents=[each for siblings in parents.values() for each in siblings],
         )
+
+    def _agreements(self, customer_id: str) -> list[Agreement]:
+        return [
+            agreement
+            for agreement in self._registry.agreements_of(self._product_id, customer_id)
+            if owned_hours(agreement, self._owners_from, self._end + HOUR)
+        ]
 
 
 def _check_range(start: datetime, end: datetime) -> None:

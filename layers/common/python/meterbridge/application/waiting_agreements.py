@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from meterbridge.application.close_windows import FULL_PASS_EVERY, HISTORY
 from meterbridge.application.ports import Ledger, UsageStore
 from meterbridge.domain.agreements import Agreement
+from meterbridge.domain.customer_links import BilledTogether, CustomerLink, owner_for_child
 from meterbridge.domain.deadlines import (
     ORDINARY_DELAY,
     ClockState,
@@ -75,9 +76,47 @@ class _Waiting:
     reason: str
 
 
+class _Used:
+    """Usage by the agreement that bills it."""
+
+    def __init__(
+        self,
+        agreements: Iterable[Agreement],
+        links: Iterable[CustomerLink],
+        usage: UsageStore,
+        now: datetime,
+    ) -> None:
+        self._usage = usage
+        self._together = BilledTogether(links, since=hour_of(now - HISTORY))
+        self._agreements: dict[tuple[str, str], list[Agreement]] = {}
+        for agreement in agreements:
+            key = (agreement.product_id, agreement.customer_id)
+            self._agreements.setdefault(key, []).append(agreement)
+
+    def first_hour(self, agreement: Agreement, start: datetime, end: datetime) -> datetime | None:
+        """The first hour in [start, end) with usage that the agreement bills."""
+        product_id, customer_id = agreement.product_id, agreement.customer_id
+        rows = self._usage.hourly(product_id, customer_id, start, end)
+        found = [row.hour for row in rows[:1]]
+        siblings = self._agreements.get((product_id, customer_id), [])
+        for child_id in self._together.children_of(customer_id):
+            for row in self._usage.hourly(product_id, child_id, start, end):
+                owner = owner_for_child(
+                    row.hour,
+                    own=self._agreements.get((product_id, child_id), []),
+                    links=self._together.links_of(child_id),
+                    parents=siblings,
+                )
+                if owner is not None and owner.id == agreement.id:
+                    found.append(row.hour)
+                    break
+        return min(found, default=None)
+
+
 def waiting_agreements(
     agreements: Iterable[Agreement],
     *,
+    links: Iterable[CustomerLink],
     ledger: Ledger,
     usage: UsageStore,
     now: datetime,
@@ -85,16 +124,22 @@ def waiting_agreements(
 ) -> list[WaitingAgreement]:
     """Those of the agreements that have usage waiting, earliest deadline first.
 
+    Args:
+        agreements: all there are, or all of some products.
+        links: all between customers.
+
     Raises:
         StoreUnavailableError: something could not be read.
     """
-    known = {each.id: each for each in agreements if reporting_policy(each.channel, now)}
+    every = list(agreements)
+    known = {each.id: each for each in every if reporting_policy(each.channel, now)}
+    used = _Used(every, links, usage, now)
     records = _open_records(known, ledger)
     heads = ledger.heads(known)
 
     def waiting_of(agreement: Agreement) -> WaitingAgreement | None:
         own, head = records.get(agreement.id, []), heads.get(agreement.id)
-        return _waiting_of(agreement, own, head, usage, now, grace)
+        return _waiting_of(agreement, own, head, used, now, grace)
 
     # Several at a time: usage of those that settling has left behind is read one by one.
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -116,7 +161,7 @@ def _waiting_of(
     agreement: Agreement,
     records: list[MeteringRecord],
     head: LedgerHead | None,
-    usage: UsageStore,
+    used: _Used,
     now: datetime,
     grace: timedelta,
 ) -> WaitingAgreement | None:
@@ -125,7 +170,7 @@ def _waiting_of(
         return None
     waiting = [
         *_in_records(agreement, records, policy, now),
-        *_unsettled(agreement, head, usage, policy, now, grace),
+        *_unsettled(agreement, head, used, policy, now, grace),
     ]
     if not waiting:
         return None
@@ -165,7 +210,7 @@ def _in_records(
 def _unsettled(
     agreement: Agreement,
     head: LedgerHead | None,
-    usage: UsageStore,
+    used: _Used,
     policy: MarketplacePolicy,
     now: datetime,
     grace: timedelta,
@@ -193,15 +238,15 @@ def _unsettled(
         return
     neglected = now >= closes_at(agreement, due[0], grace) + SURELY_SETTLED_EVERY
     if neglected or (head is not None and head.waiting):
-        used = still_open[0]
+        hour = still_open[0]
     else:
-        rows = usage.hourly(agreement.product_id, agreement.customer_id, start, due[-1] + HOUR)
-        if not rows:
+        first = used.first_hour(agreement, start, due[-1] + HOUR)
+        if first is None:
             return
-        used = max(still_open[0], rows[0].hour)
+        hour = max(still_open[0], first)
     yield _Waiting(
-        deadline=policy.deadline(wire_moment(agreement, used), agreement.ends_at),
-        hour=used,
+        deadline=policy.deadline(wire_moment(agreement, hour), agreement.ends_at),
+        hour=hour,
         waits_for=WaitsFor.SETTLEMENT,
         behind=True,
         reason="its hour is closed and not settled yet",

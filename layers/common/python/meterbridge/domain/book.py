@@ -52,6 +52,7 @@ class Book:
         self.metered = metered
         self.opening: Balances = head.opening.get(dimension.code, {}) if head else {}
         self.sealed: Balances = head.sealed.get(dimension.code, {}) if head else {}
+        self.corrected: Balances = head.corrected.get(dimension.code, {}) if head else {}
         self.taken = {record.key.hour for record in own}
         self.committed: dict[datetime, Balances] = {
             record.key.hour: record.counted(absorbed=record.absorbed or record.key in absorbing)
@@ -60,7 +61,11 @@ class Book:
         self._everything: Balances | None = None
 
     def outstanding(self, through: datetime | None = None) -> Balances:
-        """metered − committed, by period; only hours up to and including `through` when given."""
+        """metered − committed + corrected, by period.
+
+        Args:
+            through: only hours up to and including this one, and without what was corrected.
+        """
         if through is not None:
             return self._outstanding(through)
         if self._everything is None:
@@ -78,6 +83,9 @@ class Book:
             if through is None or hour <= through:
                 for period, quantity in allocations.items():
                     parts.setdefault(period, []).append(quantity.copy_negate())
+        if through is None:
+            for period, quantity in self.corrected.items():
+                parts.setdefault(period, []).append(quantity)
         return {period: exact_sum(amounts) for period, amounts in sorted(parts.items())}
 
     def write_record(
@@ -133,7 +141,7 @@ class Book:
         due = [amount for amount in self.opening.values() if amount > 0]
         due += [change for at, change in changes.items() if change > 0 and at <= hour]
         made_up = [each for each in (*self.opening.values(), *changes.values()) if each < 0]
-        return max(exact_sum((*due, *made_up)), ZERO)
+        return max(exact_sum((*due, *made_up, *self.corrected.values())), ZERO)
 
     def has_more(self, policy: MarketplacePolicy) -> bool:
         """Whether something whole is still to be billed."""
@@ -158,7 +166,10 @@ class Book:
         return {**found, **self.sealed}
 
     def open_before(self, period: BillingPeriod) -> dict[BillingPeriod, Decimal]:
-        """metered − committed of the hours before a period's start, where that is not zero."""
+        """metered − committed of the hours before a period's start, where that is not zero.
+
+        Corrections stay by themselves: the head keeps them for good.
+        """
         through = period.start - HOUR
         return {each: amount for each, amount in self.outstanding(through).items() if amount}
 

@@ -42,6 +42,8 @@ class LedgerHead:
         waiting: something whole is left that only an hour still to come can take.
         rating: where rating stood before `live_from`; None in a head from before the first.
         due_at: the next hour in which something is charged, or expires, without usage.
+        corrected: what approved corrections give back to the buyer, in metered quantity, where that is
+            not zero. It counts as committed no more, in `positions` too; `opening` is without it.
     """
 
     agreement_id: str
@@ -55,6 +57,7 @@ class LedgerHead:
     waiting: bool = False
     rating: RatingState | None = None
     due_at: datetime | None = None
+    corrected: Mapping[str, Balances] = field(default_factory=dict)
 
     def position(self, dimension: str, period: BillingPeriod) -> Position:
         """What was found for a period; all zero where there was nothing."""

@@ -224,6 +224,7 @@ def _next_head(
         waiting=_is_waiting(given, books),
         rating=given.rating_states.get(live_from, given.head.rating if given.head else None),
         due_at=given.due_at,
+        corrected=given.head.corrected if given.head else {},
     )
 
 

@@ -41,6 +41,7 @@ class Bucket(StrEnum):
     billed again by the next settlement. EXPIRED: in an expired record that waits for a person's
     decision. WRITTEN_OFF: by a person, or expired and the agreement says never to bill it. CARRIED:
     to be billed later, because the marketplace cannot take it now or a person has just released it.
+    CORRECTED: given back to the buyer by an approved correction, so below zero.
     UNBILLABLE: carried, or in a record that was surely not booked, but the agreement is not active yet,
     suspended or over. UNSETTLED: used since the last settlement.
     """
@@ -54,6 +55,7 @@ class Bucket(StrEnum):
     CARRIED = "carried"
     UNBILLABLE = "unbillable"
     UNSETTLED = "unsettled"
+    CORRECTED = "corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def statement_of(
             rated[dimension.code],
             [record for record in known if record.key.dimension == dimension.code],
             head.position(dimension.code, period) if head else Position(ZERO, ZERO, ZERO),
+            head.corrected.get(dimension.code, {}).get(period, ZERO) if head else ZERO,
             unbillable=bool(reason),
             logged=logged.by_dimension[dimension.code] if logged is not None else None,
         )
@@ -169,6 +172,7 @@ def _line(
     rated: RatedUsage,
     records: Sequence[MeteringRecord],
     position: Position,
+    corrected: Decimal,
     *,
     unbillable: bool,
     logged: Decimal | None,
@@ -190,6 +194,7 @@ def _line(
         for part in (rated.metered, rated.included, rated.free_trial, rated.taken_off)
     )
     nowhere = subtract(metered, exact_sum((included, free_trial, taken_off, billable)))
+    buckets[Bucket.CORRECTED] = subtract(ZERO, corrected)
     return StatementLine(
         dimension=dimension,
         metered=metered,

@@ -12,14 +12,15 @@ the last hour of its period, is unbilled in that hour too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from meterbridge.domain.agreements import Agreement, owner_of_hour
+from meterbridge.domain.agreements import Agreement
 from meterbridge.domain.attribution import attributed, former_quantities, states_of
+from meterbridge.domain.customer_links import CustomerLink, owner_for_child
 from meterbridge.domain.meters import ADDITIVE, Meter
 from meterbridge.domain.money import exact_sum
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
@@ -32,8 +33,9 @@ from meterbridge.domain.windows import HOUR, hours_between
 class UnbilledReason(StrEnum):
     """Why nothing bills it.
 
-    NO_AGREEMENT of the customer for the product owns the hours. NO_DIMENSION of the plan, which
-    the agreement that owns them is on, takes the meter or this group of it.
+    NO_AGREEMENT of the customer for the product owns the hours, nor one of the parent with whom it
+    is billed. NO_DIMENSION of the plan, which the agreement that owns them is on, takes the meter or
+    this group of it.
     """
 
     NO_AGREEMENT = "no_agreement"
@@ -84,6 +86,8 @@ def unbilled_usage(
     rows: Sequence[HourlyUsage],
     agreements: Sequence[Agreement],
     terms: Mapping[str, AgreementTerms],
+    links: Sequence[CustomerLink] = (),
+    parents: Sequence[Agreement] = (),
 ) -> list[UnbilledUsage]:
     """The unbilled usage of the hours [start, end), by meter, group and first hour.
 
@@ -91,9 +95,15 @@ def unbilled_usage(
         meters: all of the product, archived ones too: their earlier usage stays.
         rows: of the customer, from the earliest `context_start` of the meters to `end`.
         agreements: all that own an hour from counted_from to `end`, that one included.
-        terms: of each of them, by agreement id.
+        terms: of each of them, by agreement id; and of `parents`.
+        links: the customer's as a child.
+        parents: agreements of the parents it may be billed with, likewise.
     """
-    spans = list(_spans(counted_from(meters, start), end, agreements))
+
+    def owner(hour: datetime) -> Agreement | None:
+        return owner_for_child(hour, own=agreements, links=links, parents=parents)
+
+    spans = list(_spans(counted_from(meters, start), end, agreements, owner))
     found = [
         each
         for meter in meters
@@ -137,19 +147,31 @@ def _unbilled(
             yield (), span, {hour: quantities[hour] for hour in span.hours if hour in quantities}
 
 
-def _spans(start: datetime, end: datetime, agreements: Sequence[Agreement]) -> Iterator[_Span]:
+def _spans(
+    start: datetime,
+    end: datetime,
+    agreements: Sequence[Agreement],
+    owner_of: Callable[[datetime], Agreement | None],
+) -> Iterator[_Span]:
+    """Of its own agreements, and the stretches in a row that a parent's one owns, or nobody."""
     owned: dict[str, list[datetime]] = {agreement.id: [] for agreement in agreements}
-    unowned: list[datetime] = []
-    # The hour after the range tells whether a span without an agreement ends with it.
+    run: list[datetime] = []
+    of_run: Agreement | None = None
+    # The hour after the range tells whether a stretch ends with it.
     for hour in hours_between(start, end + HOUR):
-        owner = owner_of_hour(hour, agreements)
-        if owner is not None and unowned:
-            yield _Span(None, unowned, until=hour)
-            unowned = []
+        owner = owner_of(hour)
+        own = owner is not None and owner.id in owned
+        if run and (own or owner != of_run):
+            yield _Span(of_run, run, until=hour)
+            run = []
         if hour < end:
-            (unowned if owner is None else owned[owner.id]).append(hour)
-    if unowned:
-        yield _Span(None, unowned, until=None)
+            if owner is not None and own:
+                owned[owner.id].append(hour)
+            else:
+                of_run = owner
+                run.append(hour)
+    if run:
+        yield _Span(of_run, run, until=None)
     for agreement in agreements:
         if hours := owned[agreement.id]:
             yield _Span(agreement, hours, until=end_among(agreement, hours))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from pynamodb.expressions.condition import Condition
 
+from meterbridge.adapters.dynamodb.correction_store import CorrectionStore
 from meterbridge.adapters.dynamodb.ledger_items import (
     ATTENTION,
     DECISIONS,
@@ -18,7 +19,6 @@ from meterbridge.adapters.dynamodb.ledger_items import (
     head_to_item,
     sort_key,
 )
-from meterbridge.adapters.dynamodb.ledger_store import LedgerStore
 from meterbridge.adapters.dynamodb.record_items import (
     DecisionItem,
     RecordItem,
@@ -27,7 +27,6 @@ from meterbridge.adapters.dynamodb.record_items import (
     record_from_item,
     record_to_item,
 )
-from meterbridge.adapters.dynamodb.registry_items import RegistryItem
 from meterbridge.adapters.dynamodb.registry_writer import put_answer
 from meterbridge.adapters.dynamodb.tables import bind, store_errors
 from meterbridge.adapters.dynamodb.transactions import Transaction
@@ -42,7 +41,7 @@ _AFTER_DECISIONS = "decision$"
 _REFUSED = RecordItem.state.is_in(RecordState.REJECTED.value, RecordState.EXPIRED.value)
 
 
-class LedgerAdminStore(LedgerStore):
+class LedgerAdminStore(CorrectionStore):
     """The LedgerAdmin port."""
 
     def __init__(self, table_name: str, *, answers_table: str) -> None:
@@ -52,16 +51,15 @@ class LedgerAdminStore(LedgerStore):
             table_name: the ledger.
             answers_table: the registry, which keeps answers.
         """
-        super().__init__(table_name)
+        super().__init__(table_name, answers_table=answers_table)
         self._decisions = bind(DecisionItem, table_name)
-        self._answers = bind(RegistryItem, answers_table)
 
     def decide(self, effect: DecisionEffect, answer: Answer | None = None) -> None:
         """See LedgerAdmin."""
         decision, before, head = effect.decision, effect.before, effect.head
         change = Transaction(self._transactions)
         if answer is not None:
-            put_answer(change, self._answers, answer)
+            put_answer(change, self._kept_answers(), answer)
         change.put(
             head_to_item(head, self._heads),
             HeadItem.version == head.version - 1,

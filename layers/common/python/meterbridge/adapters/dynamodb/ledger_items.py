@@ -55,6 +55,7 @@ class _Found(msgspec.Struct):
     sealed: _Balances
     positions: _Positions
     rating: dict[str, Any] | None = None
+    corrected: _Balances = {}
 
 
 _FOUND = msgspec.json.Decoder(_Found)
@@ -113,6 +114,7 @@ def head_to_item(head: LedgerHead, model: type[HeadItem]) -> HeadItem:
             for dimension, by_period in head.positions.items()
         },
         rating=head.rating.to_wire() if head.rating is not None else None,
+        corrected=_balances_to_wire(head.corrected),
     )
     item = model(
         head.agreement_id,
@@ -155,6 +157,7 @@ def head_from_item(item: HeadItem) -> LedgerHead:
         waiting=bool(item.waiting),
         rating=RatingState.from_wire(found.rating) if found.rating is not None else None,
         due_at=item.due_at,
+        corrected=_balances_from_wire(found.corrected),
     )
 
 

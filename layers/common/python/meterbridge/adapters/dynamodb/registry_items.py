@@ -8,6 +8,8 @@
     offering#<id>        version        Offering
     customers            customer id    Customer                    references
     agreements           agreement id   Agreement                   ref_pk by product
+    parents              customer id    links of the customer as a child
+    children#<parent>    customer id    those of them to this parent
     terms#<product>      customer id    terms of all agreements
     terms@<channel>      whom it charges  terms of all agreements
     api-keys             key id         ApiKey
@@ -33,6 +35,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from meterbridge.domain.customer_links import CustomerLink
 from meterbridge.domain.event_filters import Filter, FilterOperator
 from meterbridge.domain.meters import (
     Aggregation,
@@ -144,6 +147,11 @@ def from_body(body: str | None, kind: type[T]) -> T:
 def terms_from_body(body: str | None) -> Sequence[Term]:
     """All terms of one customer or buyer; none before the first."""
     return msgspec.json.decode(body, type=tuple[Term, ...]) if body else ()
+
+
+def links_from_body(body: str | None) -> Sequence[CustomerLink]:
+    """All links of one customer as a child; none before the first."""
+    return msgspec.json.decode(body, type=tuple[CustomerLink, ...]) if body else ()
 
 
 def meter_to_body(meter: Meter) -> str:

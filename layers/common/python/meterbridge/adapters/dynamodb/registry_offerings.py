@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 
 from meterbridge.adapters.dynamodb import registry_items as items
 from meterbridge.adapters.dynamodb.registry_items import RegistryItem, to_body
+from meterbridge.adapters.dynamodb.registry_links import CustomerLinkWriter
 from meterbridge.adapters.dynamodb.registry_reader import page_of, reading
-from meterbridge.adapters.dynamodb.registry_writer import ABSENT, PRESENT, UNUSED, RegistryWriter
+from meterbridge.adapters.dynamodb.registry_writer import ABSENT, PRESENT, UNUSED
 from meterbridge.adapters.dynamodb.transactions import MAX_ITEMS
 from meterbridge.application.registry_admin import Answer, Page, Versioned
 from meterbridge.domain.errors import InUseError, StaleVersionError
@@ -16,7 +17,7 @@ from meterbridge.domain.offerings import Offering
 from meterbridge.domain.plan_meters import meters_of
 
 
-class OfferingWriter(RegistryWriter):
+class OfferingWriter(CustomerLinkWriter):
     """See RegistryAdmin for the contract."""
 
     def offering_entry(self, offering_id: str) -> Versioned[Offering]:

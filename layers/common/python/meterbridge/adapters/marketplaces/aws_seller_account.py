@@ -19,6 +19,8 @@ from botocore.session import Session, get_session
 
 from meterbridge.domain.errors import MarketplaceError
 
+AGREEMENT_REGION = "us-east-1"
+
 _SESSION_NAME = "meterbridge-reporting"
 _CATALOG_REGION = "us-east-1"
 """The catalog is there and nowhere else (contracts.md §1.3.1)."""
@@ -61,6 +63,24 @@ def _client(service: str, region: str, role_arn: str, external_id: str, connecti
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             max_pool_connections=connections,
+        ),
+    )
+
+
+def agreement_client(*, role_arn: str = "", external_id: str = "") -> Any:
+    """A boto3 `marketplace-agreement` client. Its service is in us-east-1 only.
+
+    Args:
+        role_arn: role of the seller account that published the product; "" for our own.
+        external_id: what that role's trust policy asks for.
+    """
+    session = seller_session(role_arn, external_id) if role_arn else get_session()
+    return boto3.Session(botocore_session=session, region_name=AGREEMENT_REGION).client(
+        "marketplace-agreement",
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
         ),
     )
 

@@ -115,7 +115,7 @@ class _Making:
             exact_sum((direct, self._corrections.direct_amount(adjustments))),
             span=(self._period.key, self._period.start, self._period.end),
             refers_to=self._account.last_invoice,
-            reason="the charges of the period come to less than nothing",
+            reason="The charges of the period come to less than nothing",
         )
 
     def correct(self, earlier: InvoicedPeriod) -> None:
@@ -141,7 +141,7 @@ class _Making:
                 direct,
                 span=(earlier.key, earlier.start, earlier.end),
                 refers_to=earlier.invoice or self._account.last_invoice,
-                reason=f"usage or terms of {span_text(earlier.start, earlier.end)} changed after "
+                reason=f"Usage or terms of {span_text(earlier.start, earlier.end)} changed after "
                 "it was invoiced",
             )
         )
