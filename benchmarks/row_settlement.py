@@ -1,20 +1,21 @@
 """Settling one agreement after a year of history, against after a month of it.
 
-Usage in every hour, three dimensions, one settlement a day until the day that is
-measured, then one an hour. The stores answer from memory in order of key, as DynamoDB would, so that
-what is timed is what a settlement reads and computes.
-
+Usage in every hour; tiers, packages and unit prices, a trial, monthly credits and a discount; two
+dimensions in money and one in units. It is settled every third day until the day that is measured, and
+then every hour. The stores answer from memory in order of key, as DynamoDB would, so that what is
+timed is what a settlement reads and computes.
 """
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from statistics import median
+from types import MappingProxyType
 
 from benchmarks.row import Row
 from meterbridge.application.settle_agreements import settle_agreement
@@ -23,25 +24,75 @@ from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.meter_states import CountState, SumState
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState
 from meterbridge.domain.meters import Aggregation, Meter
-from meterbridge.domain.money import Money
-from meterbridge.domain.offerings import Channel, Dimension, Offering, Plan, QuantityKind
+from meterbridge.domain.offerings import Channel, Offering, Plan, QuantityKind
+from meterbridge.domain.pricing.channel_reporting import (
+    ChannelReporting,
+    ReportedDimension,
+    ReportingMode,
+    Source,
+)
+from meterbridge.domain.pricing.models import Package, PerUnit
+from meterbridge.domain.pricing.plan_terms import (
+    CreditRule,
+    Discount,
+    Entitlement,
+    FreeTrial,
+    PlanTerms,
+    PricedDimension,
+    Recurrence,
+    Rollover,
+    TrialKind,
+)
+from meterbridge.domain.pricing.rating_state import RatingState
+from meterbridge.domain.pricing.tiers import Graduated, Tier
 from meterbridge.domain.usage import FoldPosition, HourlyUsage
-from meterbridge.domain.windows import HOUR
+from meterbridge.domain.windows import HOUR, BillingPeriod
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GRACE = timedelta(minutes=15)
-MEASURED_HOURS = 48
+MEASURED_HOURS = 24
+PACE = timedelta(days=3)
 METERS = (
     Meter("requests", "prd", "requests", "call", Aggregation.COUNT),
     Meter("tokens", "prd", "tokens", "call", Aggregation.SUM, value_path="tokens"),
 )
-DIMENSIONS = tuple(
-    Dimension(code, meter_id, Money(Decimal("0.01"), "USD"), kind, Decimal(per_unit))
-    for code, meter_id, kind, per_unit in (
-        ("requests", "requests", QuantityKind.INTEGER, 1),
-        ("tokens_k", "tokens", QuantityKind.INTEGER, 1000),
-        ("tokens", "tokens", QuantityKind.DECIMAL, 1),
-    )
+TIERS = Graduated((Tier(Decimal(100_000), Decimal("0.002")), Tier(None, Decimal("0.001"))))
+TERMS = PlanTerms(
+    currency="USD",
+    dimensions=(
+        PricedDimension("calls", "requests", PerUnit(Decimal("0.01"))),
+        PricedDimension("tokens", "tokens", TIERS, entitlement=Entitlement(Decimal(10_000))),
+        PricedDimension("blocks", "tokens", Package(Decimal(5000), Decimal(1))),
+    ),
+    trial=FreeTrial(TrialKind.QUANTITY, quantities={"tokens": Decimal(50_000)}),
+    discounts=(Discount("deal", percent=Decimal(10), codes=frozenset({"tokens", "blocks"})),),
+    credits=(
+        CreditRule(
+            "monthly",
+            Decimal(100),
+            Recurrence.CYCLE,
+            lasts_cycles=2,
+            codes=frozenset({"tokens"}),
+            rollover=Rollover(Decimal(20)),
+        ),
+    ),
+    reporting=(
+        ChannelReporting(
+            Channel.AWS,
+            (
+                ReportedDimension("requests", ReportingMode.NATIVE, (Source("calls"),)),
+                ReportedDimension(
+                    "charges", ReportingMode.CURRENCY, (Source("tokens"),), Decimal("0.01")
+                ),
+                ReportedDimension(
+                    "money",
+                    ReportingMode.CURRENCY,
+                    (Source("blocks"),),
+                    quantity_kind=QuantityKind.DECIMAL,
+                ),
+            ),
+        ),
+    ),
 )
 AGREEMENT = Agreement(
     id="agr",
@@ -63,6 +114,7 @@ class _History:
         self.moment = START
         self._head: LedgerHead | None = None
         self._records: list[MeteringRecord] = []
+        self._ratings: dict[BillingPeriod, RatingState] = {}
         self._rows = [_row(START + n * HOUR, n) for n in range(hours)]
         self.read = 0
 
@@ -76,7 +128,7 @@ class _History:
         return [AGREEMENT]
 
     def offering(self, offering_id: str, version: int) -> Offering:
-        return Offering(offering_id, version, "prd", "", "USD", (Plan("std", DIMENSIONS),))
+        return Offering(offering_id, version, "prd", "", "USD", (Plan("std", terms=TERMS),))
 
     def meter(self, meter_id: str) -> Meter:
         return next(meter for meter in METERS if meter.id == meter_id)
@@ -106,13 +158,18 @@ class _History:
         expected_version: int,
         new_records: Sequence[MeteringRecord],
         absorbed: Sequence[RecordKey] = (),
+        rating_states: Mapping[BillingPeriod, RatingState] = MappingProxyType({}),
     ) -> None:
         assert expected_version == (self._head.version if self._head else 0)
         assert not absorbed
         self._head = head
+        self._ratings |= rating_states
         for record in new_records:
             accepted = replace(record, state=RecordState.ACCEPTED)
             insort(self._records, accepted, key=lambda each: (each.key.hour, each.key.dimension))
+
+    def rating_state(self, _agreement_id: str, period: BillingPeriod) -> RatingState | None:
+        return self._ratings.get(period)
 
     def settle(self) -> None:
         settle_agreement(
@@ -146,8 +203,8 @@ def _measured(months: int) -> tuple[float, int]:
     target = datetime(START.year + year, month + 1, 10, 0, 20, tzinfo=UTC)
     history = _History((target - START) // HOUR + MEASURED_HOURS + 1)
     history.moment = START + timedelta(minutes=20)
-    while history.moment + timedelta(days=1) <= target:
-        history.moment += timedelta(days=1)
+    while history.moment + PACE <= target:
+        history.moment += PACE
         history.settle()
     seconds = []
     for _ in range(MEASURED_HOURS):

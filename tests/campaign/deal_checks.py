@@ -49,9 +49,9 @@ def check_deal(
     now = world.clock.now()
     bill = oracle.bill(subject, hour_of(now))
     for statement in statements:
-        _check_charges(subject, statement, bill)
+        check_charges(subject, statement, bill)
         for line in statement.lines:
-            due = _due(bill, line.dimension.code, statement.period)
+            due = due_by_hand(bill, line.dimension.code, statement.period)
             what = f"{subject} {statement.period} {line.dimension.code}"
             assert line.rated == due, f"{what}: {line.rated} was rated, {float(due)} by hand"
     _check_wallet(subject, world, bill, now)
@@ -61,9 +61,9 @@ def check_deal(
     found = {}
     for line in statements[0].lines:
         code = line.dimension.code
-        amount = _due(bill, code)
+        amount = due_by_hand(bill, code)
         flushed = ended is not None and now >= ended + GRACE
-        rest = ZERO if flushed else _due(bill, code, since=_first_open(now))
+        rest = ZERO if flushed else due_by_hand(bill, code, since=_first_open(now))
         found[code] = Due(amount, None if unsure else amount, rest)
     return found
 
@@ -73,7 +73,7 @@ def _first_open(now: datetime) -> datetime:
     return hour_of(now - GRACE)
 
 
-def _due(
+def due_by_hand(
     bill: Bill, code: str, period: BillingPeriod | None = None, since: datetime | None = None
 ) -> Fraction:
     return sum(
@@ -87,7 +87,7 @@ def _due(
     )
 
 
-def _check_charges(subject: str, statement: Statement, bill: Bill) -> None:
+def check_charges(subject: str, statement: Statement, bill: Bill) -> None:
     """Each line of the period, and each of its fields."""
     by_hand: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
     for hour, entries in bill.hours.items():
