@@ -49,8 +49,10 @@ class ReadOnly:
         {
             "agreement_page",
             "agreements_of",
+            "children_of",
             "head",
             "hourly",
+            "links_of",
             "meter",
             "offering",
             "rating_state",
