@@ -17,6 +17,7 @@ from campaign.schedule import CLOUDS, SUBJECTS, Schedule, Sent, Step
 from campaign.world import Doubles, ThreeClouds
 from killing import Killed, fail, kill
 from meterbridge.domain.errors import StoreUnavailableError
+from meterbridge.domain.events import MAX_AGE as TAKEN_FOR
 from meterbridge.domain.events import UsageEvent
 from worlds.pipeline import HISTORY
 
@@ -165,10 +166,17 @@ class Play:
         while clock.now() in self._store_times:
             clock.advance(timedelta(milliseconds=1))
         stored_at = clock.now()
-        usage = [self._event(each) for each in events]
-        self.world.store(usage)
+        oldest = stored_at - TAKEN_FOR
+        taken = [
+            (sent, event)
+            for sent in events
+            if (event := self._event(sent)).occurred_at >= oldest  # ingest refuses what is older
+        ]
+        if not taken:
+            return
+        self.world.store([event for _, event in taken])
         self._store_times.add(stored_at)
-        for sent, event in zip(events, usage, strict=True):
+        for sent, event in taken:
             fact = Fact(stored_at, event.occurred_at, Decimal(event.values["tokens"]))
             self.oracle.note(sent.subject, sent.number, fact)
 
