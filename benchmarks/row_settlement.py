@@ -20,6 +20,7 @@ from types import MappingProxyType
 from benchmarks.row import Row
 from meterbridge.application.settle_agreements import settle_agreement
 from meterbridge.domain.agreements import Agreement, AwsBuyerReference
+from meterbridge.domain.customer_links import CustomerLink
 from meterbridge.domain.ledger_head import LedgerHead
 from meterbridge.domain.meter_states import CountState, SumState
 from meterbridge.domain.metering_record import MeteringRecord, RecordKey, RecordState
@@ -123,6 +124,9 @@ class _History:
 
     def agreement(self, _agreement_id: str) -> Agreement:
         return AGREEMENT
+
+    def children_of(self, _parent_id: str) -> list[CustomerLink]:
+        return []
 
     def agreements_of(self, _product_id: str, _customer_id: str) -> list[Agreement]:
         return [AGREEMENT]
