@@ -65,7 +65,13 @@ class Dealing:
         deal = Deal(self.started, plan, later)
         next_cycle = cycle_of(kind, self.started, self.start).end
         faults = validate_agreement(deal.terms(changes_at=next_cycle), channel)
-        return deal if not faults else Deal(self.started, plan)
+        if not faults:
+            return deal
+        alone = Deal(self.started, plan)
+        if not validate_agreement(alone.terms(changes_at=next_cycle), channel):
+            return alone
+        undated = tuple(replace(each, starts_at=None, ends_at=None) for each in plan.discounts)
+        return Deal(self.started, replace(plan, discounts=undated))
 
     def _started(self, kind: CycleKind) -> datetime:
         """Some days ago; or a month, so that an anniversary comes soon; or long ago."""

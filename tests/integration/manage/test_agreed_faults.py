@@ -193,3 +193,21 @@ def test_grants_seats_and_plan_changes_are_limited(call: Client) -> None:
     create_deal(call, grants=grants[1:], seats=seats[1:], plan_changes=changes[1:])
     more = call("POST", f"{PATH}/grants", GRANT)
     assert more.faults == [("", "too_many_grants")]
+
+
+def test_a_discount_of_what_may_fall_ends_with_a_cycle_in_each_version_of_the_terms(
+    call: Client,
+) -> None:
+    create_offering(call)
+    within = {"discounts": [{**OFF, "ends_at": "2026-12-15T00:00:00Z"}]}
+    answer = call(
+        "POST",
+        "/v1/agreements",
+        {**DEAL, "overrides": within, "plan_changes": [{**MOVE, "overrides": within}]},
+    )
+    assert answer.faults == [
+        ("/plan_code", "discount_within_cycle"),
+        ("/plan_changes/0", "discount_within_cycle"),
+    ]
+    ending = {"discounts": [{**OFF, "ends_at": "2027-01-01T00:00:00Z"}]}
+    create_deal(call, overrides=ending, plan_changes=[{**MOVE, "overrides": ending}])

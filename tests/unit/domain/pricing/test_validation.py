@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from builders import at
 from meterbridge.domain.offerings import Channel
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms, Grant, SeatChange
 from meterbridge.domain.pricing.channel_reporting import (
@@ -31,6 +34,7 @@ from meterbridge.domain.pricing.plan_terms import (
     Entitlement,
     FreeTrial,
     MinimumCharge,
+    PaymentSchedule,
     PlanTerms,
     PricedDimension,
     Rollover,
@@ -49,6 +53,8 @@ from meterbridge.domain.pricing.tiers import (
 )
 from meterbridge.domain.pricing.validation import validate, validate_agreement
 from pricing_setup import START, D, faults_at, plan, priced, terms
+
+FALLING = (Tier(D(100), D(1)), Tier(None, D("0.5")))
 
 
 def faults_of(price: PriceModel, **changes: object) -> set[tuple[str, str]]:
@@ -309,3 +315,37 @@ def test_a_grant_cannot_pay_for_what_a_marketplace_charges_by_its_own_price() ->
     grants = (Grant("all", D(1), START), Grant("gpu", D(1), START, codes=frozenset({"gpu"})))
     given = terms(both, grants=grants)
     assert faults_at(validate_agreement(given, Channel.AWS)) == {("/grants/0", "not_native")}
+
+
+@pytest.mark.parametrize(
+    ("given", "window", "faulty"),
+    [
+        # Used 100 at 1.00, all discounted; then 10 more at 0.50: 45 would be given back that were never paid.
+        ({"dimensions": (priced(Volume(FALLING)),)}, (None, "2026-11-15T00"), True),
+        ({"dimensions": (priced(Volume(FALLING)),)}, ("2026-11-15T00", None), True),
+        ({"dimensions": (priced(Volume(FALLING)),)}, (None, "2026-12-01T00"), False),
+        ({"dimensions": (priced(Graduated(FALLING)),)}, (None, "2026-11-15T00"), False),
+        ({"fees": (SubscriptionFee("base", D(20)),)}, (None, "2026-11-15T00"), True),
+        (
+            {"fees": (SubscriptionFee("base", D(20), prorate=False),)},
+            (None, "2026-11-15T00"),
+            False,
+        ),
+        (
+            {"fees": (SeatFee("seats", D(20), PaymentSchedule.ARREAR),)},
+            (None, "2026-11-15T00"),
+            False,
+        ),
+        ({"fees": (SeatFee("seats", D(20)),)}, (None, "2026-11-15T00"), True),
+        ({"fees": (SeatFee("seats", D(20)),)}, (None, "2026-10-15T00"), False),
+    ],
+)
+def test_a_discount_of_what_may_fall_begins_and_ends_with_a_cycle(
+    given: dict[str, Any], window: tuple[str | None, str | None], faulty: bool
+) -> None:
+    starts_at, ends_at = (at(each) if each else None for each in window)
+    dated = Discount("early", percent=D(100), starts_at=starts_at, ends_at=ends_at)
+    agreed = terms(PlanTerms("USD", discounts=(dated,), **given))
+    found = [f for f in validate_agreement(agreed, Channel.AWS) if f.code != "not_reported"]
+    expected = [("/versions/0", "discount_within_cycle")] if faulty else []
+    assert [(fault.pointer, fault.code) for fault in found] == expected

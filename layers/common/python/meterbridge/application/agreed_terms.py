@@ -193,6 +193,8 @@ def _terms_faults(agreement: Agreement, versions: tuple[TermsVersion, ...]) -> I
 def _in_agreement(pointer: str, seats: Mapping[str, list[int]]) -> str:
     """Where in the agreement a fault of its terms is."""
     _, part, *rest = pointer.split("/")
+    if part == "versions" and rest[0] == "0":
+        return "/plan_code"
     if part == "versions":
         return "/".join(("/plan_changes", str(int(rest[0]) - 1), *rest[1:]))
     if part == "seats":

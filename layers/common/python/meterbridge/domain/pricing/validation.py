@@ -9,6 +9,7 @@ from meterbridge.domain.money import CURRENCY_EXPONENTS
 from meterbridge.domain.pricing.agreement_terms import AgreementTerms
 from meterbridge.domain.pricing.channel_faults import channel_faults, grant_faults
 from meterbridge.domain.pricing.cycles import cycle_of
+from meterbridge.domain.pricing.falling_charges import dated_discount_faults
 from meterbridge.domain.pricing.faults import (
     Fault,
     amount_faults,
@@ -43,7 +44,11 @@ def validate_agreement(terms: AgreementTerms, channel: Channel) -> tuple[Fault, 
     Args:
         channel: through which it is billed.
     """
-    return (*_agreement_faults(terms), *_reporting_faults(terms, channel))
+    return (
+        *_agreement_faults(terms),
+        *dated_discount_faults(terms),
+        *_reporting_faults(terms, channel),
+    )
 
 
 def _reporting_faults(terms: AgreementTerms, channel: Channel) -> Iterator[Fault]:
