@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meterbridge.domain.currencies import CURRENCY_EXPONENTS
 from meterbridge.domain.errors import CurrencyMismatchError, InexactError
 from meterbridge.domain.money import (
     Money,
@@ -92,7 +94,21 @@ def test_currencies_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "rounded"), [("USD", "12.35"), ("JPY", "12"), ("KWD", "12.345")]
+    ("currency", "rounded"),
+    [
+        ("USD", "12.35"),
+        ("CHF", "12.35"),
+        ("JPY", "12"),
+        ("XAF", "12"),
+        ("KWD", "12.345"),
+        ("TND", "12.345"),
+    ],
 )
 def test_money_rounds_to_the_minor_unit_of_its_currency(currency: str, rounded: str) -> None:
     assert Money(Decimal("12.345"), currency).rounded() == Money(Decimal(rounded), currency)
+
+
+def test_currencies_are_those_of_iso_4217_that_people_pay_in() -> None:
+    assert len(CURRENCY_EXPONENTS) == 156
+    assert all(len(code) == 3 and code.isupper() for code in CURRENCY_EXPONENTS)
+    assert Counter(CURRENCY_EXPONENTS.values()) == {0: 16, 2: 133, 3: 7}

@@ -21,6 +21,7 @@ from decimal import (
 )
 from enum import StrEnum
 
+from meterbridge.domain.currencies import CURRENCY_EXPONENTS as CURRENCY_EXPONENTS
 from meterbridge.domain.errors import CurrencyMismatchError, InexactError
 
 ZERO = Decimal(0)
@@ -135,10 +136,6 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
-
-
-CURRENCY_EXPONENTS = {"USD": 2, "EUR": 2, "GBP": 2, "CNY": 2, "JPY": 0, "KWD": 3}
-"""Minor-unit digits of ISO 4217 currencies a seller may price in."""
 
 
 @dataclass(frozen=True, slots=True)
